@@ -1,0 +1,13 @@
+// The commands of the program. Each adds its flags to the command line and, when chosen, runs.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace framecall::cli {
+
+/// Each sets `exit_code` (see arguments.hpp) when its command was given.
+void add_serve(CLI::App& app, int& exit_code);
+void add_send(CLI::App& app, int& exit_code);
+void add_dialects(CLI::App& app, int& exit_code);
+
+}  // namespace framecall::cli

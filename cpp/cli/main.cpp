@@ -1,0 +1,55 @@
+#include <csignal>
+#include <exception>
+#include <iostream>
+
+#include "arguments.hpp"
+#include "commands.hpp"
+#include "framecall/dialect.hpp"
+#include "framecall/version.hpp"
+
+namespace framecall::cli {
+
+void add_dialects(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("dialects", "List the spellings of the upload format that are known");
+  command->callback([&exit_code] {
+    for (const Dialect& dialect : dialects()) std::cout << dialect.name << "\t" << dialect.summary << "\n";
+    exit_code = ok;
+  });
+}
+
+namespace {
+
+int run(int argument_count, char** arguments) {
+  CLI::App app("Files and calls over a plain wire: 4 bytes of length, a JSON header, raw bytes.", "framecall");
+  app.set_version_flag("--version", std::string("framecall ").append(version));
+  app.set_config("--config", "", "Read settings from a file (TOML or INI, a section for each command)");
+  app.require_subcommand(1);
+  app.footer(
+      "framecall COMMAND --help tells more about a command.\n"
+      "Settings come from flags, else FRAMECALL_* in the environment, else --config.\n"
+      "Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot connect, 4 timed out, 5 refused by the peer, 130 interrupted.");
+  int exit_code = failed;
+  add_serve(app, exit_code);
+  add_send(app, exit_code);
+  add_dialects(app, exit_code);
+  try {
+    app.parse(argument_count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ok : usage_error;
+  }
+  return exit_code;
+}
+
+}  // namespace
+}  // namespace framecall::cli
+
+int main(int argument_count, char** arguments) {
+  std::signal(SIGPIPE, SIG_IGN);  // a peer that is gone is an error of one call, not the end of the program
+  std::signal(SIGXFSZ, SIG_IGN);  // the same for a file beyond the limit of the shell
+  try {
+    return framecall::cli::run(argument_count, arguments);
+  } catch (const std::exception& error) {
+    framecall::cli::complain(error.what());
+    return framecall::cli::failed;
+  }
+}

@@ -1,0 +1,82 @@
+// A growing block of bytes that never writes what nobody asked for: what prepare() gives is uninitialised.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <utility>
+
+namespace framecall {
+
+/// Bytes are added at the end and taken from the front. Views into it are valid until the next prepare(), append(),
+/// clear() or release(). Growth doubles, so that memory follows what arrived and not what was announced.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Buffer() { std::free(data_); }
+
+  std::string_view view() const { return {data_ + begin_, end_ - begin_}; }
+  const char* data() const { return data_ + begin_; }
+  std::size_t size() const { return end_ - begin_; }
+  bool empty() const { return begin_ == end_; }
+
+  /// Room for `size` more bytes behind the last one. Throws std::bad_alloc.
+  char* prepare(std::size_t size) {
+    if (capacity_ - end_ < size) grow(size);
+    return data_ + end_;
+  }
+  /// The first `size` bytes of the prepared room have been written.
+  void commit(std::size_t size) { end_ += size; }
+  void append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    std::memcpy(prepare(bytes.size()), bytes.data(), bytes.size());
+    end_ += bytes.size();
+  }
+  /// Takes `size` bytes from the front.
+  void consume(std::size_t size) {
+    begin_ += size;
+    if (begin_ == end_) clear();
+  }
+  void clear() { begin_ = end_ = 0; }
+  /// Empties it and gives the memory back.
+  void release() {
+    Buffer gone;
+    swap(gone);
+  }
+
+ private:
+  void swap(Buffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(begin_, other.begin_);
+    std::swap(end_, other.end_);
+    std::swap(capacity_, other.capacity_);
+  }
+  void grow(std::size_t size) {
+    if (size > PTRDIFF_MAX - end_) throw std::bad_alloc();
+    if (begin_ > 0) {
+      std::memmove(data_, data_ + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+      if (capacity_ - end_ >= size) return;
+    }
+    std::size_t capacity = capacity_ > 0 ? capacity_ * 2 : 256;
+    if (capacity < end_ + size) capacity = end_ + size;
+    auto* data = static_cast<char*>(std::realloc(data_, capacity));
+    if (data == nullptr) throw std::bad_alloc();
+    data_ = data;
+    capacity_ = capacity;
+  }
+
+  char* data_ = nullptr;
+  std::size_t begin_ = 0, end_ = 0, capacity_ = 0;
+};
+
+}  // namespace framecall

@@ -1,0 +1,96 @@
+// Errors: the codes of error replies, and the exceptions, told apart by what the caller can do next.
+//
+//   what happened                     thrown                 the connection afterwards
+//   the network failed                std::system_error      gone: connect again
+//   the peer broke the format         ProtocolError          gone: report it
+//   the call failed over there        RemoteError            fine: go on
+//   our own side cannot serve a call  CallError              fine: it becomes the error reply
+//   misuse by our own caller          std::logic_error       unchanged
+//
+// "Need more data" and "closed between messages" are events of the Decoder, never exceptions.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace framecall {
+
+/// The codes of error replies: JSON-RPC 2.0 section 5.1, and -32040 - g for the gRPC status g (PROTOCOL.md,
+/// section 4). Application codes are any integers outside -32899 .. -32000 and have no name here.
+enum class ErrorCode : int {
+  parse_error = -32700,
+  invalid_request = -32600,
+  method_not_found = -32601,
+  invalid_params = -32602,
+  internal_error = -32603,
+  cancelled = -32041,
+  deadline_exceeded = -32044,
+  not_found = -32045,
+  already_exists = -32046,
+  permission_denied = -32047,
+  resource_exhausted = -32048,
+  failed_precondition = -32049,
+  aborted = -32050,
+  out_of_range = -32051,
+  unavailable = -32054,
+  data_loss = -32055,
+  unauthenticated = -32056,
+};
+
+/// The name that goes into `data.status`, "RESOURCE_EXHAUSTED"; empty for the codes of JSON-RPC itself.
+std::string_view status_name(ErrorCode code);
+
+/// What an errno of the file system means to a caller: ENOSPC is resource_exhausted, EACCES permission_denied;
+/// internal_error for what no caller can mend.
+ErrorCode error_code_of(int errno_value);
+
+/// The peer broke the format. Final for the connection: nothing after it can be understood.
+/// `code()` is parse_error (not JSON), invalid_request, or data_loss (closed inside a message).
+class ProtocolError : public std::runtime_error {
+ public:
+  ProtocolError(ErrorCode code, std::uint64_t offset, const std::string& message)
+      : std::runtime_error(message), code_(code), offset_(offset) {}
+  ErrorCode code() const { return code_; }
+  /// Bytes from the start of what was read (of the stream for a Decoder, of the text for a Header) to the fault.
+  std::uint64_t offset() const { return offset_; }
+
+ private:
+  ErrorCode code_;
+  std::uint64_t offset_;
+};
+
+/// A call, or a file, that our side cannot serve; it becomes the error reply.
+class CallError : public std::runtime_error {
+ public:
+  /// `data`: JSON text for the member `data` of the reply; empty: none.
+  CallError(ErrorCode code, const std::string& message, std::string data = {})
+      : std::runtime_error(message), code_(code), data_(std::move(data)) {}
+  ErrorCode code() const { return code_; }
+  const std::string& data() const { return data_; }
+
+ private:
+  ErrorCode code_;
+  std::string data_;
+};
+
+/// The error reply of the other side.
+class RemoteError : public std::runtime_error {
+ public:
+  /// `data`: JSON text of the member `data`; empty when there was none.
+  RemoteError(std::int64_t code, const std::string& message, std::string data)
+      : std::runtime_error(message), code_(code), data_(std::move(data)) {}
+  std::int64_t code() const { return code_; }
+  const std::string& data() const { return data_; }
+
+ private:
+  std::int64_t code_;
+  std::string data_;
+};
+
+/// Text that came from a peer, made fit for a log line or an error message: at most `max_size` bytes of it, control
+/// characters and whatever is not UTF-8 as `\x1b`, "..." where it was cut. Never cuts a character in two.
+std::string printable(std::string_view text, std::size_t max_size = 200);
+
+}  // namespace framecall

@@ -1,0 +1,73 @@
+#include "event_loop.hpp"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "connection.hpp"
+
+namespace framecall {
+
+void ServerState::log(LogLevel level, std::string_view line) {
+  if (!options.log) return;
+  const std::lock_guard lock(log_mutex);
+  options.log(level, line);
+}
+
+EventLoop::EventLoop(ServerState& shared) : state(shared) {
+  idle.set_duration(state.options.idle_timeout);
+  heads.set_duration(state.options.header_timeout);
+  leaving.set_duration(state.options.refusal_timeout);
+}
+
+void EventLoop::drain() {
+  draining = true;
+  refresh_clock();
+  for (Connection* connection : idle.owners()) connection->drain();
+  arm_timer();
+  finish();
+}
+
+void EventLoop::connection_closed() {
+  --connections_;
+  --state.connection_count;
+  if (draining) finish();
+}
+
+void EventLoop::finish() {
+  if (connections_ == 0 && on_finished) std::exchange(on_finished, nullptr)();
+}
+
+void EventLoop::refresh_clock() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &time);  // 5 ns; a step is 1 to 10 ms
+  now = time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+// The timer is never moved when a connection makes progress: it wakes for a deadline that has moved on, looks, and
+// sleeps again. So a busy connection costs no system call, and an idle one a wake-up per idle_timeout.
+void EventLoop::arm_timer() {
+  const std::int64_t due = std::min({idle.first_due(), heads.first_due(), leaving.first_due()});
+  if (due >= timer_due_) return;
+  timer_due_ = due;
+  timer_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(due - now, 0) + 5));
+  timer_.async_wait([this](asio::error_code error) {
+    if (!error) on_timer();
+  });
+}
+
+void EventLoop::on_timer() {
+  refresh_clock();
+  timer_due_ = TimerList::never;
+  while (heads.first_due() <= now) heads.first()->on_timeout(Connection::Timeout::head);
+  while (leaving.first_due() <= now) leaving.first()->on_timeout(Connection::Timeout::leaving);
+  while (idle.first_due() <= now) idle.first()->on_timeout(Connection::Timeout::idle);
+  arm_timer();
+}
+
+char* EventLoop::file_block() {
+  if (!file_block_) file_block_ = std::make_unique_for_overwrite<char[]>(file_block_size);
+  return file_block_.get();
+}
+
+}  // namespace framecall

@@ -1,0 +1,136 @@
+// What one thread of the server owns, and all its connections share.
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "framecall/header.hpp"
+#include "framecall/server.hpp"
+
+namespace framecall {
+
+class Connection;
+
+/// A place in a TimerList; leaves it when it dies.
+class TimerHook {
+ public:
+  explicit TimerHook(Connection* owner = nullptr) : owner_(owner) {}
+  TimerHook(const TimerHook&) = delete;
+  ~TimerHook() { unlink(); }
+
+  bool linked() const { return next_ != nullptr; }
+  void unlink() {
+    if (next_ == nullptr) return;
+    previous_->next_ = next_;
+    next_->previous_ = previous_;
+    next_ = previous_ = nullptr;
+  }
+
+ private:
+  friend class TimerList;
+  TimerHook *previous_ = nullptr, *next_ = nullptr;
+  std::int64_t due_ = 0;
+  Connection* owner_;
+};
+
+/// Deadlines that all lie the same time ahead: appending keeps them in order, so setting one is O(1) and costs no
+/// system call.
+class TimerList {
+ public:
+  static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+
+  TimerList() { root_.previous_ = root_.next_ = &root_; }
+  ~TimerList() { root_.next_ = nullptr; }
+
+  void set_duration(std::chrono::milliseconds duration) { duration_ = duration.count(); }
+  /// (Re)starts the hook's time.
+  void touch(TimerHook& hook, std::int64_t now) {
+    hook.unlink();
+    hook.due_ = duration_ > 0 ? now + duration_ : never;
+    hook.previous_ = root_.previous_;
+    hook.next_ = &root_;
+    root_.previous_->next_ = &hook;
+    root_.previous_ = &hook;
+  }
+  bool empty() const { return root_.next_ == &root_; }
+  std::int64_t first_due() const { return empty() ? never : root_.next_->due_; }
+  Connection* first() const { return root_.next_->owner_; }
+  std::vector<Connection*> owners() const {
+    std::vector<Connection*> all;
+    for (const TimerHook* hook = root_.next_; hook != &root_; hook = hook->next_) all.push_back(hook->owner_);
+    return all;
+  }
+
+ private:
+  TimerHook root_;
+  std::int64_t duration_ = 0;
+};
+
+/// What all threads of a server share.
+struct ServerState {
+  explicit ServerState(ServerOptions given) : options(std::move(given)) {}
+  void log(LogLevel level, std::string_view line);
+
+  ServerOptions options;
+  std::atomic<std::size_t> connection_count{0};
+  std::optional<asio::thread_pool> disk;  // waits for the disk, so that no event loop does
+  std::mutex log_mutex;
+};
+
+/// One thread's loop. Its memory is shared by its connections, one turn at a time; an idle connection owns none.
+class EventLoop {
+ public:
+  static constexpr std::size_t input_size = 64 * 1024;
+  static constexpr std::size_t file_block_size = 1024 * 1024;
+
+  explicit EventLoop(ServerState& state);
+
+  /// No more connections will come, and those that are there end at the next place between two messages. Calls
+  /// `on_finished` after the last one.
+  void drain();
+  void connection_opened() { ++connections_; }
+  void connection_closed();
+
+  /// Reads the clock, once per turn: milliseconds of no particular origin.
+  void refresh_clock();
+  /// Makes sure that the timer wakes up in time for the first deadline.
+  void arm_timer();
+  /// For the next part of a body on its way to a file.
+  char* file_block();
+
+  ServerState& state;
+  // The lists outlive the io_context: its destructor drops connections, which unlink themselves.
+  TimerList idle;     ///< every connection, by its last progress
+  TimerList heads;    ///< those with an unfinished head, by its first byte
+  TimerList leaving;  ///< those that were refused
+  std::int64_t now = 0;
+  bool draining = false;
+  std::function<void()> on_finished;
+  Header header;
+  std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(input_size);
+  asio::io_context io{1};
+
+ private:
+  void on_timer();
+  void finish();
+
+  std::unique_ptr<char[]> file_block_;
+  std::size_t connections_ = 0;
+  std::int64_t timer_due_ = TimerList::never;
+  asio::steady_timer timer_{io};
+  asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io);
+};
+
+}  // namespace framecall

@@ -1,0 +1,238 @@
+#include "framecall/server.hpp"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <asio/post.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "connection.hpp"
+#include "event_loop.hpp"
+#include "sockets.hpp"
+
+namespace framecall {
+namespace {
+
+constexpr int accepts_per_turn = 64;
+constexpr std::size_t spare_descriptors = 64;  // for listeners, folders, and what the program has open
+constexpr std::size_t refused_at_once = 64;    // above max_connections; more are closed without a word
+constexpr std::size_t disk_threads = 4;
+constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
+
+unsigned processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
+}
+
+}  // namespace
+
+class Server::Implementation {
+ public:
+  explicit Implementation(ServerOptions options) : state_(std::move(options)), loops_(make_loops(state_)) {
+    running_loops_ = loops_.size();
+    for (auto& loop : loops_) {
+      loop->on_finished = [this] {
+        if (--running_loops_ == 0) stop();
+      };
+    }
+    clamp_connections();
+  }
+  ~Implementation() {
+    stop();
+    wait();
+    if (state_.disk) state_.disk->join();  // its last words go to loops that still exist
+  }
+
+  Endpoint listen(const Endpoint& endpoint) {
+    const int socket = open_listener(endpoint);
+    listeners_.push_back(std::make_unique<Listener>(first().io, socket, endpoint.path));
+    Endpoint bound = bound_endpoint(socket);
+    if (!endpoint.is_unix()) bound.host = endpoint.host;
+    return bound;
+  }
+
+  void start() {
+    // Signals are the program's: none may end up in a thread of ours.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (state_.options.files && state_.options.files->durability() != Durability::none) {
+      state_.disk.emplace(disk_threads);
+    }
+    for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->io.run(); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    for (auto& listener : listeners_) {
+      asio::post(first().io, [this, &listener = *listener] { wait_for_connections(listener); });
+    }
+  }
+
+  void drain() {
+    asio::post(first().io, [this] {
+      if (draining_) return;
+      draining_ = true;
+      for (auto& listener : listeners_) {
+        accept_some(*listener);  // those that are connected already, as far as they know
+        listener->close();
+      }
+      drain_timer_.expires_after(state_.options.drain_timeout);
+      drain_timer_.async_wait([this](asio::error_code error) {
+        if (error) return;
+        state_.log(LogLevel::warning,
+                   "drain_timeout: closing " + std::to_string(state_.connection_count) + " connections in the middle");
+        stop();
+      });
+      for (auto& loop : loops_) asio::post(loop->io, [&loop = *loop] { loop.drain(); });
+    });
+  }
+
+  void stop() {
+    for (auto& loop : loops_) loop->io.stop();
+  }
+
+  void wait() {
+    const std::lock_guard lock(wait_mutex_);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  void run() {
+    asio::signal_set signals(first().io, SIGTERM, SIGINT);
+    wait_for_signals(signals);
+    start();
+    wait();
+  }
+
+ private:
+  struct Listener {
+    Listener(asio::io_context& io, int socket, std::string unix_path)
+        : stream(io, socket), pause(io), path(std::move(unix_path)) {}
+    void close() {
+      asio::error_code ignored;
+      stream.close(ignored);
+      pause.cancel();
+      if (!path.empty()) ::unlink(path.c_str());
+      path.clear();
+    }
+    ~Listener() { close(); }
+    asio::posix::stream_descriptor stream;
+    asio::steady_timer pause;
+    std::string path;
+  };
+
+  static std::vector<std::unique_ptr<EventLoop>> make_loops(ServerState& state) {
+    const unsigned count = state.options.threads > 0 ? state.options.threads : processors();
+    std::vector<std::unique_ptr<EventLoop>> loops;
+    for (unsigned i = 0; i < count; ++i) loops.push_back(std::make_unique<EventLoop>(state));
+    return loops;
+  }
+
+  EventLoop& first() { return *loops_.front(); }
+
+  void clamp_connections() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+    // A connection with an upload has two descriptors.
+    const std::size_t most = std::max<std::size_t>(limit.rlim_cur, spare_descriptors + 2) - spare_descriptors;
+    if (state_.options.max_connections <= most / 2) return;
+    state_.log(LogLevel::warning, "max_connections is " + std::to_string(most / 2) + " instead of " +
+                                      std::to_string(state_.options.max_connections) +
+                                      ": the limit of descriptors is " + std::to_string(limit.rlim_cur));
+    state_.options.max_connections = most / 2;
+  }
+
+  void wait_for_connections(Listener& listener) {
+    listener.stream.async_wait(asio::posix::stream_descriptor::wait_read, [this, &listener](asio::error_code error) {
+      if (error) return;
+      if (accept_some(listener)) {
+        wait_for_connections(listener);
+        return;
+      }
+      listener.pause.expires_after(pause_without_descriptors);
+      listener.pause.async_wait([this, &listener](asio::error_code ended) {
+        if (!ended) wait_for_connections(listener);
+      });
+    });
+  }
+
+  // False: out of descriptors, no use in trying at once.
+  bool accept_some(Listener& listener) {
+    for (int i = 0; i < accepts_per_turn; ++i) {
+      sockaddr_storage address{};
+      socklen_t size = sizeof address;
+      const int socket = ::accept4(listener.stream.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
+                                   SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (socket >= 0) {
+        set_no_delay(socket);
+        open(socket, peer_name(address));
+      } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        state_.log(LogLevel::error, "cannot take connections: " + std::generic_category().message(errno));
+        return false;
+      } else if (errno != EINTR && errno != ECONNABORTED) {
+        return true;  // mostly EAGAIN; what else there is belongs to one connection that is gone
+      }
+    }
+    return true;
+  }
+
+  void open(int socket, std::string peer) {
+    const std::size_t count = ++state_.connection_count;
+    const std::size_t limit = state_.options.max_connections;
+    if (count > limit + refused_at_once) {
+      --state_.connection_count;
+      ::close(socket);
+      return;
+    }
+    EventLoop& loop = *loops_[next_loop_++ % loops_.size()];
+    asio::post(loop.io, [&loop, socket, peer = std::move(peer), refused = count > limit]() mutable {
+      const auto connection = std::make_shared<Connection>(loop, socket, std::move(peer));
+      refused ? connection->start_refused() : connection->start();
+    });
+  }
+
+  void wait_for_signals(asio::signal_set& signals) {
+    signals.async_wait([this, &signals](asio::error_code error, int) {
+      if (error) return;
+      if (draining_) {
+        stop();
+        return;
+      }
+      drain();
+      wait_for_signals(signals);
+    });
+  }
+
+  ServerState state_;
+  std::vector<std::unique_ptr<EventLoop>> loops_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  asio::steady_timer drain_timer_{first().io};
+  std::vector<std::thread> threads_;
+  std::mutex wait_mutex_;
+  std::atomic<std::size_t> running_loops_{0};
+  std::size_t next_loop_ = 0;  // these two: on the first loop only
+  bool draining_ = false;
+};
+
+Server::Server(ServerOptions options) : implementation_(std::make_unique<Implementation>(std::move(options))) {}
+Server::~Server() = default;
+Endpoint Server::listen(const Endpoint& endpoint) { return implementation_->listen(endpoint); }
+void Server::start() { implementation_->start(); }
+void Server::drain() { implementation_->drain(); }
+void Server::stop() { implementation_->stop(); }
+void Server::wait() { implementation_->wait(); }
+void Server::run() { implementation_->run(); }
+
+}  // namespace framecall

@@ -1,0 +1,169 @@
+#include "sockets.hpp"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <vector>
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+[[noreturn]] void fail(int errno_value, const std::string& what) {
+  throw std::system_error(errno_value, std::generic_category(), what);
+}
+
+Address unix_address(const std::string& path) {
+  Address address;
+  auto& un = reinterpret_cast<sockaddr_un&>(address.storage);
+  un.sun_family = AF_UNIX;
+  path.copy(un.sun_path, sizeof un.sun_path - 1);
+  address.size = sizeof un;
+  return address;
+}
+
+std::vector<Address> resolve(const Endpoint& endpoint, bool passive) {
+  if (endpoint.is_unix()) return {unix_address(endpoint.path)};
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
+  addrinfo* list = nullptr;
+  const int result = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
+  if (result == EAI_SYSTEM) fail(errno, endpoint.to_string());
+  if (result != 0) {
+    throw std::system_error(ENOENT, std::generic_category(), endpoint.to_string() + ": " + ::gai_strerror(result));
+  }
+  std::vector<Address> addresses;
+  for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
+    Address address;
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.size = one->ai_addrlen;
+    addresses.push_back(address);
+  }
+  ::freeaddrinfo(list);
+  std::stable_partition(addresses.begin(), addresses.end(),
+                        [](const Address& address) { return address.storage.ss_family == AF_INET; });
+  return addresses;
+}
+
+int new_socket(const Address& address) {
+  return ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+// A socket file outlives its server; one that nobody listens on any more is in the way.
+void remove_dead_socket(const Address& address, const std::string& path) {
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+  const int probe = new_socket(address);
+  if (probe < 0) return;
+  const bool dead = ::connect(probe, address.get(), address.size) != 0 && errno == ECONNREFUSED;
+  ::close(probe);
+  if (dead) ::unlink(path.c_str());
+}
+
+// 0 or the errno of the failure.
+int connect_within(int socket, const Address& address, Clock::time_point deadline) {
+  if (::connect(socket, address.get(), address.size) == 0) return 0;
+  if (errno != EINPROGRESS && errno != EINTR) return errno;
+  pollfd wanted{socket, POLLOUT, 0};
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+    if (ready == 0) return ETIMEDOUT;
+    if (ready < 0 && errno != EINTR) return errno;
+    if (ready < 0) continue;
+    int result = 0;
+    socklen_t size = sizeof result;
+    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size);
+    return result;
+  }
+}
+
+}  // namespace
+
+void set_no_delay(int socket) {
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+int open_listener(const Endpoint& endpoint) {
+  int problem = ENOENT;
+  for (const Address& address : resolve(endpoint, true)) {
+    if (endpoint.is_unix()) remove_dead_socket(address, endpoint.path);
+    const int socket = new_socket(address);
+    if (socket < 0) {
+      problem = errno;
+      continue;
+    }
+    const int on = 1;
+    ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address.storage.ss_family == AF_INET6) ::setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (::bind(socket, address.get(), address.size) == 0 && ::listen(socket, SOMAXCONN) == 0) return socket;
+    problem = errno;
+    ::close(socket);
+  }
+  fail(problem, "cannot listen on " + endpoint.to_string());
+}
+
+int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout) {
+  const auto deadline = Clock::now() + timeout;
+  int problem = ENOENT;
+  for (const Address& address : resolve(endpoint, false)) {
+    const int socket = new_socket(address);
+    problem = socket < 0 ? errno : connect_within(socket, address, deadline);
+    if (problem == 0) {
+      set_no_delay(socket);
+      return socket;
+    }
+    if (socket >= 0) ::close(socket);
+  }
+  fail(problem, "cannot connect to " + endpoint.to_string());
+}
+
+Endpoint bound_endpoint(int socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
+    fail(errno, "getsockname");
+  if (address.storage.ss_family == AF_UNIX) {
+    Endpoint endpoint;
+    endpoint.path = reinterpret_cast<const sockaddr_un&>(address.storage).sun_path;
+    return endpoint;
+  }
+  return Endpoint::parse(peer_name(address.storage));
+}
+
+std::string peer_name(const sockaddr_storage& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    return std::string(text) + ":" + std::to_string(ntohs(v4.sin_port));
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    return std::string("[").append(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
+  }
+  return "unix";
+}
+
+}  // namespace framecall
