@@ -20,6 +20,7 @@ struct Flags {
   std::vector<std::string> listen = {"127.0.0.1:8080"};
   std::string root, dialect = "default", durability = "close";
   std::string max_header = "1M", max_file, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
+  std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::size_t max_connections = 10000;
   unsigned threads = 0;
   bool quiet = false;
@@ -52,6 +53,8 @@ ServerOptions options_of(const Flags& flags) {
   options.header_timeout = parse_duration(flags.header_timeout);
   options.idle_timeout = parse_duration(flags.idle_timeout);
   options.drain_timeout = parse_duration(flags.drain_timeout);
+  options.refusal_bytes = parse_size(flags.refusal_bytes);
+  options.refusal_timeout = parse_duration(flags.refusal_timeout);
   if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
   options.max_connections = flags.max_connections;
   options.threads = flags.threads;
@@ -140,6 +143,12 @@ void add_serve(CLI::App& app, int& exit_code) {
   command->add_option("--drain-timeout", flags->drain_timeout, "For the uploads under way when the end comes, seconds")
       ->capture_default_str()
       ->envname("FRAMECALL_DRAIN_TIMEOUT");
+  command->add_option("--refusal-bytes", flags->refusal_bytes, "Read of a refused sender, so that it learns why, bytes")
+      ->capture_default_str()
+      ->envname("FRAMECALL_REFUSAL_BYTES");
+  command->add_option("--refusal-timeout", flags->refusal_timeout, "For a refused sender to read why, seconds")
+      ->capture_default_str()
+      ->envname("FRAMECALL_REFUSAL_TIMEOUT");
   command->add_option("--threads", flags->threads, "Event loops; 0: one per processor")
       ->capture_default_str()
       ->envname("FRAMECALL_THREADS");

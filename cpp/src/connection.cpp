@@ -52,9 +52,9 @@ bool would_block(int errno_value) {
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, int socket, std::string peer)
+Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer)
     : loop_(loop),
-      stream_(loop.io, socket),
+      stream_(std::move(stream)),
       peer_(std::move(peer)),
       decoder_(loop.state.options.max_header, *loop.state.options.dialect) {
   loop_.connection_opened();
@@ -197,6 +197,10 @@ Connection::Turn Connection::discard() {
   if (count < 0 && would_block(errno)) return Turn::blocked;
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
   if (count > 0 && discarded_ < loop_.state.options.refusal_bytes) return Turn::more;
+  if (count == 0 && !unsent_.empty()) {  // it has said all, and may still read
+    ended_ = true;
+    return Turn::paused;
+  }
   close();
   return Turn::closed;
 }
@@ -204,7 +208,7 @@ Connection::Turn Connection::discard() {
 // Every event of what was fed. What a file or the format refuses ends here, as an answer.
 Connection::Turn Connection::process() {
   try {
-    for (;;) {
+    while (open_) {  // an answer may find that the peer is gone
       switch (decoder_.next_event(loop_.header)) {
         case Decoder::Event::need_data: watch_head(); return Turn::more;
         case Decoder::Event::header_received:
@@ -225,6 +229,7 @@ Connection::Turn Connection::process() {
           return Turn::paused;
       }
     }
+    return Turn::closed;
   } catch (const ProtocolError& error) {
     if (error.code() == ErrorCode::data_loss) {
       log(LogLevel::warning, "the peer went away" + progress());

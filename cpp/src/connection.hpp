@@ -20,7 +20,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   enum class Timeout : std::uint8_t { head, idle, leaving };
 
-  Connection(EventLoop& loop, int socket, std::string peer);
+  Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer);
   ~Connection();
 
   void start();

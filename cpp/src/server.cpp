@@ -53,7 +53,8 @@ class Server::Implementation {
   ~Implementation() {
     stop();
     wait();
-    if (state_.disk) state_.disk->join();  // its last words go to loops that still exist
+    if (state_.disk) state_.disk->join();                   // its last words go to loops that still exist
+    for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
   }
 
   Endpoint listen(const Endpoint& endpoint) {
@@ -197,8 +198,10 @@ class Server::Implementation {
       return;
     }
     EventLoop& loop = *loops_[next_loop_++ % loops_.size()];
-    asio::post(loop.io, [&loop, socket, peer = std::move(peer), refused = count > limit]() mutable {
-      const auto connection = std::make_shared<Connection>(loop, socket, std::move(peer));
+    // An owner from the start: the loop may be stopped before it gets there.
+    asio::posix::stream_descriptor stream(loop.io, socket);
+    asio::post(loop.io, [&loop, stream = std::move(stream), peer = std::move(peer), refused = count > limit]() mutable {
+      const auto connection = std::make_shared<Connection>(loop, std::move(stream), std::move(peer));
       refused ? connection->start_refused() : connection->start();
     });
   }

@@ -167,10 +167,7 @@ void UploadClient::wait(short events, std::chrono::milliseconds timeout) {
     pollfd wanted{socket_, static_cast<short>(events | answer), 0};
     const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (ready < 0 && errno != EINTR) lost(errno);
-    if (ready == 0) {
-      throw std::system_error(ETIMEDOUT, std::generic_category(),
-                              address_ + ": no progress for " + std::to_string(timeout.count()) + " ms");
-    }
+    if (ready == 0) no_progress(timeout);
     if (ready > 0 && (wanted.revents & POLLIN) != 0) read_answer();
     if (ready > 0 && (wanted.revents & ~POLLIN) != 0) return;
     if (ready > 0 && events == 0) return;
@@ -202,6 +199,11 @@ void UploadClient::read_answer() {
   }
 }
 
+void UploadClient::no_progress(std::chrono::milliseconds timeout) const {
+  throw std::system_error(ETIMEDOUT, std::generic_category(),
+                          address_ + ": no progress for " + std::to_string(timeout.count()) + " ms");
+}
+
 // A receiver that refused and closed has left its reason in front of the reset.
 void UploadClient::lost(int errno_value) {
   read_answer();
@@ -214,11 +216,12 @@ bool UploadClient::finish() {
   int unsent_before = 0;
   while (!ended_) {
     int unsent = 0;  // not yet received by the other machine: its time to close has not begun
-    if (::ioctl(socket_, SIOCOUTQ, &unsent) == 0 && unsent > 0 && unsent != unsent_before) {
+    if (::ioctl(socket_, SIOCOUTQ, &unsent) == 0 && unsent != unsent_before) {
       unsent_before = unsent;
-      deadline = Clock::now() + std::max(options_.close_timeout, options_.timeout);
+      deadline = Clock::now() + (unsent > 0 ? options_.timeout : options_.close_timeout);
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    if (left.count() <= 0 && unsent > 0) no_progress(options_.timeout);
     if (left.count() <= 0) return false;
     pollfd wanted{socket_, POLLIN, 0};
     ::poll(&wanted, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, look_again).count()));

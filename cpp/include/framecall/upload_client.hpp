@@ -44,7 +44,8 @@ class UploadClient {
   std::uint64_t send_file(const std::filesystem::path& path, std::string_view name);
 
   /// Ends our direction and waits for the receiver to close. True: it did; false: it still has the connection open
-  /// after close_timeout, having received every byte. Throws RemoteError for a refusal, std::system_error for a reset.
+  /// after close_timeout, having received every byte. Throws RemoteError for a refusal, std::system_error for a reset,
+  /// and with timed_out when bytes are stuck on the way for `timeout`. Once.
   bool finish();
 
  private:
@@ -53,6 +54,7 @@ class UploadClient {
   void send_bytes(std::string_view bytes, int flags);
   void send_body(int file, const std::string& shown, std::uint64_t size);
   [[noreturn]] void lost(int errno_value);
+  [[noreturn]] void no_progress(std::chrono::milliseconds timeout) const;
 
   std::string address_;
   UploadOptions options_;
