@@ -1,0 +1,324 @@
+#include "framecall/file_store.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <ctime>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "framecall/error.hpp"
+#include "temporary_folder.hpp"
+
+namespace framecall {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::string_literals;
+
+// The code and the text of what `call` throws.
+template <typename Call>
+std::pair<ErrorCode, std::string> refusal(Call call) {
+  try {
+    call();
+  } catch (const CallError& error) {
+    return {error.code(), error.what()};
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+void store(FileStore& files, std::string_view name, std::string_view content) {
+  FileStore::Upload upload = files.begin(name);
+  upload.write(content);
+  upload.publish();
+}
+
+std::vector<fs::path> instances_in(const fs::path& root) {
+  return {fs::directory_iterator(root / ".framecall"), fs::directory_iterator()};
+}
+
+TEST(FileStore, takes_every_plain_name_and_no_other) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  const std::string long_name(255, 'n'), long_chinese = [] {
+    std::string name;
+    for (int i = 0; i < 85; ++i) name += "文";
+    return name;
+  }();
+  const std::string good[] = {"a",        "a.txt",       "...",    "-rf",        "ab:cd", "%2e%2e",  " ",
+                              "报告.txt", "a b",         "~",      "*",          "1:x",   ":",       "C",
+                              "nul",      ".framecallx", "\u00a0", ".Framecall", "lock",  long_name, long_chinese};
+  for (const std::string& name : good) {
+    store(files, name, name);
+    EXPECT_EQ(content_of(root / name), name);
+  }
+  struct Case {
+    std::string name, why;
+  };
+  const Case bad[] = {
+      {"", "is empty"},
+      {".", "is a folder"},
+      {"..", "is a folder"},
+      {".framecall", "is reserved"},
+      {"a/b", "has a / or \\; it must be one plain name"},
+      {"/etc/passwd", "has a / or \\; it must be one plain name"},
+      {"../a", "has a / or \\; it must be one plain name"},
+      {"a\\b", "has a / or \\; it must be one plain name"},
+      {"a\0b"s, "has a control character"},
+      {"a\n", "has a control character"},
+      {"\x7f", "has a control character"},
+      {"\u0085", "has a control character"},
+      {"C:", "has a drive prefix"},
+      {"c:x", "has a drive prefix"},
+      {"caf\xe9", "is not UTF-8"},
+      {"\xed\xa0\x80", "is not UTF-8"},
+      {"\xc0\xae\xc0\xae", "is not UTF-8"},
+      {long_name + "n", "is longer than 255 bytes"},
+  };
+  for (const Case& one : bad) {
+    const auto [code, text] = refusal([&] { files.begin(one.name); });
+    EXPECT_EQ(code, ErrorCode::invalid_params) << one.name;
+    EXPECT_EQ(text, "file name \"" + printable(one.name) + "\": " + one.why);
+  }
+  EXPECT_TRUE(parts_in(root.path()).empty());
+}
+
+TEST(FileStore, a_file_appears_whole_and_replaces_the_old_one_whole) {
+  for (const Durability durability : {Durability::none, Durability::close, Durability::full}) {
+    TemporaryFolder root;
+    FileStore files(root.path(), durability);
+    EXPECT_EQ(files.durability(), durability);
+    EXPECT_EQ(files.root(), root.path());
+    make_file(root / "a", "the old one, which is longer");
+    FileStore::Upload upload = files.begin("a");
+    EXPECT_EQ(upload.name(), "a");
+    upload.write("new");
+    upload.write("");
+    upload.write(" one");
+    EXPECT_EQ(upload.size(), 7u);
+    EXPECT_EQ(content_of(root / "a"), "the old one, which is longer");
+    EXPECT_EQ(parts_in(root.path()).size(), 1u);
+    upload.publish();
+    EXPECT_EQ(content_of(root / "a"), "new one");
+    store(files, "empty", "");
+    EXPECT_EQ(fs::file_size(root / "empty"), 0u);
+    EXPECT_TRUE(parts_in(root.path()).empty());
+  }
+}
+
+TEST(FileStore, an_upload_that_is_not_published_leaves_nothing) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  make_file(root / "old", "old");
+  {
+    FileStore::Upload upload = files.begin("old");
+    upload.write("new");
+    const FileStore::Upload moved = std::move(upload);
+    EXPECT_EQ(parts_in(root.path()).size(), 1u);
+  }
+  EXPECT_TRUE(parts_in(root.path()).empty());
+  EXPECT_EQ(content_of(root / "old"), "old");
+}
+
+TEST(FileStore, an_upload_may_outlive_its_store) {
+  TemporaryFolder root;
+  std::optional<FileStore> files(root.path());
+  FileStore::Upload upload = files->begin("a");
+  files.reset();
+  upload.write("late");
+  upload.publish();
+  EXPECT_EQ(content_of(root / "a"), "late");
+}
+
+TEST(FileStore, its_folder_is_private_and_goes_with_it) {
+  TemporaryFolder root;
+  {
+    FileStore files(root.path());
+    struct stat status{};
+    ASSERT_EQ(::stat((root / ".framecall").c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, 0700u);
+    EXPECT_EQ(instances_in(root.path()).size(), 1u);
+  }
+  EXPECT_TRUE(instances_in(root.path()).empty());
+}
+
+TEST(FileStore, a_folder_under_the_name_is_kept) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  fs::create_directory(root / "folder");
+  EXPECT_EQ(refusal([&] { files.begin("folder"); }).second, "cannot store \"folder\": Is a directory");
+  FileStore::Upload upload = files.begin("later");
+  fs::create_directory(root / "later");
+  EXPECT_EQ(refusal([&] { upload.publish(); }).second, "cannot store \"later\": Is a directory");
+  EXPECT_TRUE(fs::is_directory(root / "folder"));
+  EXPECT_TRUE(fs::is_directory(root / "later"));
+}
+
+TEST(FileStore, links_and_fifos_are_replaced_and_never_written_through) {
+  TemporaryFolder root, outside;
+  FileStore files(root.path());
+  make_file(outside / "file", "untouched");
+  fs::create_symlink(outside / "file", root / "link");
+  fs::create_symlink(outside.path(), root / "folder_link");
+  fs::create_symlink(outside / "none", root / "dangling");
+  fs::create_hard_link(outside / "file", root / "hard");
+  ASSERT_EQ(::mkfifo((root / "fifo").c_str(), 0600), 0);
+  for (const char* name : {"link", "folder_link", "dangling", "hard", "fifo"}) {
+    store(files, name, name);
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(root / name))) << name;
+    EXPECT_EQ(content_of(root / name), name);
+  }
+  EXPECT_EQ(content_of(outside / "file"), "untouched");
+  EXPECT_FALSE(fs::exists(outside / "none"));
+}
+
+TEST(FileStore, its_private_folder_is_not_reached_through_a_link) {
+  TemporaryFolder root, outside;
+  fs::create_symlink(outside.path(), root / ".framecall");
+  EXPECT_THROW(FileStore(root.path()), std::system_error);
+  EXPECT_TRUE(fs::is_empty(outside.path()));
+}
+
+TEST(FileStore, says_when_the_root_is_no_folder) {
+  TemporaryFolder root;
+  make_file(root / "file", "");
+  for (const char* name : {"file", "none"}) {
+    try {
+      FileStore files(root / name);
+      ADD_FAILURE() << name;
+    } catch (const std::system_error& error) {
+      EXPECT_NE(std::string(error.what()).find((root / name).string()), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(FileStore, what_the_system_refuses_becomes_the_answer) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  FileStore::Upload upload = files.begin("big");
+  const auto handler_before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{1000, before.rlim_max};
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  const auto [code, text] = refusal([&] { upload.write(std::string(2000, 'x')); });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler_before);
+  EXPECT_EQ(text, "cannot write \"big\": File too large");
+  EXPECT_EQ(code, error_code_of(EFBIG));
+}
+
+TEST(FileStore, two_share_a_root) {
+  TemporaryFolder root;
+  FileStore one(root.path());
+  FileStore::Upload first = one.begin("first");
+  std::optional<FileStore> two(root.path());
+  FileStore::Upload second = two->begin("second"), same = two->begin("first");
+  EXPECT_EQ(instances_in(root.path()).size(), 2u);
+  EXPECT_EQ(parts_in(root.path()).size(), 3u);
+  first.write("1");
+  second.write("2");
+  same.write("3");
+  first.publish();
+  second.publish();
+  same.publish();
+  EXPECT_EQ(content_of(root / "first"), "3");
+  EXPECT_EQ(content_of(root / "second"), "2");
+}
+
+TEST(FileStore, what_a_dead_one_left_is_removed_at_the_start) {
+  TemporaryFolder root;
+  FileStore alive(root.path());
+  FileStore::Upload under_way = alive.begin("alive");
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    FileStore files(root.path());
+    FileStore::Upload upload = files.begin("cut");
+    upload.write("half");
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  ASSERT_EQ(instances_in(root.path()).size(), 2u);
+  ASSERT_EQ(parts_in(root.path()).size(), 2u);
+  FileStore next(root.path());
+  EXPECT_EQ(instances_in(root.path()).size(), 2u);  // those that live
+  EXPECT_EQ(parts_in(root.path()).size(), 1u);
+  EXPECT_FALSE(fs::exists(root / "cut"));
+  under_way.publish();
+  EXPECT_TRUE(fs::exists(root / "alive"));
+}
+
+TEST(FileStore, what_another_host_left_is_removed_after_a_day) {
+  TemporaryFolder root;
+  const fs::path fresh = root / ".framecall" / "another_host_.1", old = root / ".framecall" / "another_host_.2";
+  for (const fs::path& folder : {fresh, old}) {
+    fs::create_directories(folder);
+    make_file(folder / "0", "half");
+  }
+  const std::time_t now = ::time(nullptr);
+  const timespec long_ago[2] = {{now - 90000, 0}, {now - 90000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, old.c_str(), long_ago, 0), 0);
+  FileStore files(root.path());
+  EXPECT_TRUE(fs::exists(fresh / "0"));
+  EXPECT_FALSE(fs::exists(old));
+}
+
+TEST(FileStore, finds_a_root_that_was_removed_and_made_again) {
+  TemporaryFolder folder;
+  const fs::path root = folder / "root";
+  fs::create_directory(root);
+  FileStore files(root);
+  FileStore::Upload lost = files.begin("lost");
+  fs::remove_all(root);
+  EXPECT_EQ(refusal([&] { files.begin("a"); }).first, ErrorCode::not_found);
+  EXPECT_EQ(refusal([&] { lost.publish(); }).first, ErrorCode::not_found);
+  fs::create_directory(root);
+  store(files, "a", "again");
+  EXPECT_EQ(content_of(root / "a"), "again");
+  EXPECT_FALSE(fs::exists(root / "lost"));
+}
+
+TEST(FileStore, serves_many_threads) {
+  TemporaryFolder folder;
+  const fs::path root = folder / "root";
+  fs::create_directory(root);
+  FileStore files(root, Durability::none);
+  fs::remove_all(root);  // so that all find it gone at once
+  fs::create_directory(root);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&files, i] {
+      for (int j = 0; j < 25; ++j) {
+        store(files, std::to_string(i) + "-" + std::to_string(j), std::string(100, static_cast<char>('a' + i)));
+        store(files, "shared", std::string(100, static_cast<char>('a' + i)));
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < 8; ++i) {
+    for (int j = 0; j < 25; ++j) {
+      EXPECT_EQ(content_of(root / (std::to_string(i) + "-" + std::to_string(j))),
+                std::string(100, static_cast<char>('a' + i)));
+    }
+  }
+  const std::string last = content_of(root / "shared");
+  EXPECT_EQ(last, std::string(100, last[0]));
+  EXPECT_TRUE(parts_in(root).empty());
+}
+
+}  // namespace
+}  // namespace framecall
