@@ -1,0 +1,367 @@
+#!/usr/bin/env python3
+"""How fast a file goes from the page cache, over loopback TCP, into a file on tmpfs: framecall beside
+what a user would take instead, and beside the floor. See README.md."""
+
+import argparse
+import dataclasses
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import measure
+from measure import Failed, Program
+from peers import content, sha256
+from processes import program_path
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MIB, GIB = 1 << 20, 1 << 30
+NAME = "upload.bin"
+PACKAGES = {"cc": "gcc libc6-dev", "curl": "curl", "nginx": "nginx", "socat": "socat"}
+OURS, FLOOR = "framecall", "floor"
+WARM_COPIES = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """Two commands. The listener runs before the clock starts; the clock covers the client's whole process, and
+    goes on until the file is whole. Words in braces are filled in by Bench.values()."""
+
+    key: str
+    title: str
+    listener: tuple
+    client: tuple
+    needs: tuple = ()
+    download: bool = False  # the listener is the one that sends
+    client_waits: bool = True  # once the client has ended, the file must be whole
+    max_size: int = 1 << 62
+
+
+C_RECEIVE = ("{build}/receive_file", "recv", "{target}")
+C_SEND = ("{build}/send_file", "{port}", "{source}")
+SERVE = ("{framecall}", "serve", "--listen", "127.0.0.1:0", "--root", "{root}", "--durability", "none")
+SEND = ("{framecall}", "send", "--quiet", "127.0.0.1:{port}", "{source}")
+CURL = ("curl", "-q", "-sSf", "--noproxy", "*", "-o", "{target}", "http://127.0.0.1:{port}/" + NAME)
+PYTHON = ("{python}", "-I")
+SOCAT = ("socat", "-b", str(MIB), "-u")
+
+CONTENDERS = (
+    Contender("splice", "C sendfile → splice", ("{build}/receive_file", "splice", "{target}"), C_SEND, ("cc",)),
+    Contender(FLOOR, "C sendfile → 1 MiB recv + write (the floor)", C_RECEIVE, C_SEND, ("cc",)),
+    Contender(OURS, "framecall send → framecall serve", SERVE, SEND, ("framecall",)),
+    Contender("to-framecall", "C sendfile, framed → framecall serve", SERVE, (*C_SEND, NAME), ("framecall", "cc")),
+    Contender(
+        "from-framecall",
+        "framecall send → C, framed, recv + write",
+        ("{build}/receive_file", "frame", "{target}"),
+        SEND,
+        ("framecall", "cc"),
+    ),
+    Contender(
+        "python",
+        "Python sendfile → recv_into",
+        (*PYTHON, "{here}/bulk/python_receiver.py", "{target}"),
+        (*PYTHON, "{here}/bulk/python_sender.py", "{port}", "{source}"),
+    ),
+    Contender(
+        "nginx",
+        "nginx → curl",
+        ("nginx", "-e", "{scratch}/nginx.log", "-c", "{scratch}/nginx.conf"),
+        CURL,
+        ("nginx", "curl"),
+        download=True,
+    ),
+    Contender(
+        "socat",
+        "socat → socat, 1 MiB blocks",
+        (*SOCAT, "TCP-LISTEN:0,bind=127.0.0.1", "CREATE:{target}"),
+        (*SOCAT, "OPEN:{source},rdonly", "TCP:127.0.0.1:{port}"),
+        ("socat",),
+        client_waits=False,
+    ),
+    Contender(
+        "http-server",
+        "python http.server → curl",
+        (*PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "-d", "{source_folder}", "0"),
+        CURL,
+        ("curl",),
+        download=True,
+    ),
+    Contender(
+        "tutorial",
+        "Python tutorial pair",
+        (*PYTHON, "{scripts}/t04_file_receiver.py", "0"),
+        (*PYTHON, "{here}/bulk/tutorial_sender.py", "{port}", NAME),
+        client_waits=False,
+        max_size=128 * MIB,
+    ),
+)
+
+NGINX = """\
+daemon off; master_process off; worker_processes 1; pid {scratch}/nginx.pid;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
+  client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; fastcgi_temp_path {scratch}/fastcgi;
+  uwsgi_temp_path {scratch}/uwsgi; scgi_temp_path {scratch}/scgi;
+  server {{ listen 127.0.0.1:{free_port}; root {source_folder}; }}
+}}
+"""
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+class Bench:
+    """The source files, and one transfer after the other between two folders of its own."""
+
+    def __init__(self, size, framecall, scratch, out):
+        self.size, self.framecall, self.scratch, self.root = size, framecall, scratch, os.path.join(out, "root")
+        self.sources = {}  # size: (path, SHA-256)
+
+    def source(self, size):
+        """Made once per size, on disk."""
+        if size not in self.sources:
+            path = os.path.join(self.scratch, str(size), NAME)
+            os.makedirs(os.path.dirname(path))
+            with open(path, "wb") as f:
+                for at in range(0, size, MIB):
+                    f.write(content(at, min(MIB, size - at)))
+                f.flush()
+                os.fsync(f.fileno())  # or its write-back would run while we measure
+            self.sources[size] = path, sha256(path)
+        return self.sources[size]
+
+    def values(self, source):
+        return {
+            "here": HERE,
+            "scripts": os.path.join(measure.ROOT, "interop_tests", "scripts"),
+            "build": measure.BUILD,
+            "python": sys.executable,
+            "framecall": self.framecall,
+            "scratch": self.scratch,
+            "source": source,
+            "source_folder": os.path.dirname(source),
+            "root": self.root,
+            "target": os.path.join(self.root, NAME),
+        }
+
+    def run(self, contender, check):
+        """One transfer into a fresh folder; what it cost. The size is always checked, the content on demand."""
+        size = min(self.size, contender.max_size)
+        source, digest = self.source(size)
+        values = self.values(source)
+        os.mkdir(self.root)
+        try:
+            self.warm_up(source)
+            if contender.key == "nginx":  # the only one that cannot pick a free port itself
+                with open(os.path.join(self.scratch, "nginx.conf"), "w") as f:
+                    f.write(NGINX.format(free_port=free_port(), **values))
+            result = self.transfer(contender, size, values)
+            if check and sha256(values["target"]) != digest:
+                raise Failed(f"{contender.title}: SHA-256 of the received file differs")
+            return result
+        finally:
+            shutil.rmtree(self.root)
+
+    def warm_up(self, source):
+        """Brings the source into the page cache, and hands the transfer memory that was in use a moment ago. A virtual
+        machine gives free memory back to its host every 2 s, and getting it again costs more than the whole transfer:
+        free three times as much as the transfer takes, so that enough is left when that happens meanwhile."""
+        copies = [os.path.join(self.root, f"copy{n}") for n in range(WARM_COPIES)]
+        for copy in copies:
+            shutil.copyfile(source, copy)
+        for copy in copies:
+            os.unlink(copy)
+
+    def transfer(self, contender, size, values):
+        log = os.path.join(self.scratch, contender.key)
+        patience = max(120, size / 10e6)
+        with Program([part.format(**values) for part in contender.listener], log + ".listener", self.root) as listener:
+            values["port"] = listener.port()
+            cpu, busy, began = listener.cpu(), measure.busy_cpu(), time.monotonic()
+            with Program(
+                [part.format(**values) for part in contender.client], log + ".client", values["source_folder"]
+            ) as client:
+                client_cpu = client.finish(patience)
+                if not contender.client_waits:
+                    self.wait_for_size(contender, values["target"], size, began + patience)
+                seconds = time.monotonic() - began
+                listener_cpu = listener.cpu() - cpu
+                others = max(0.0, (measure.busy_cpu() - busy - client_cpu - listener_cpu) / seconds)
+            got = os.path.getsize(values["target"]) if os.path.exists(values["target"]) else 0
+            if got != size:
+                raise Failed(f"{contender.title}: {got} of {size} bytes arrived")
+        sender, receiver = (listener_cpu, client_cpu) if contender.download else (client_cpu, listener_cpu)
+        return {
+            "bytes": size,
+            "seconds": seconds,
+            "bytes_per_s": size / seconds,
+            "sender_cpu_s_per_gib": sender / size * GIB,
+            "receiver_cpu_s_per_gib": receiver / size * GIB,
+            "other_cpus": others,
+        }
+
+    @staticmethod
+    def wait_for_size(contender, path, size, deadline):
+        """For peers whose sender does not wait for the receiver: looks 2,000 times a second."""
+        while not os.path.exists(path) or os.path.getsize(path) < size:
+            if time.monotonic() > deadline:
+                raise Failed(f"{contender.title}: the file was never whole")
+            time.sleep(0.0005)
+
+
+def available(wanted, may_install):
+    """The contenders that can run here, and a reason for each that cannot."""
+    programs = {program for contender in wanted for program in contender.needs} - {"framecall"}
+    lacking = measure.missing(programs)
+    if lacking and may_install:
+        measure.install(" ".join(PACKAGES[program] for program in lacking).split())
+        lacking = measure.missing(programs)
+    skipped = {
+        c.key: "no {} (--install gets it)".format(", ".join(p for p in c.needs if p in lacking))
+        for c in wanted
+        if set(c.needs) & set(lacking)
+    }
+    return [c for c in wanted if c.key not in skipped], skipped
+
+
+def column(result, key):
+    return [r[key] for r in result["rounds"]]
+
+
+def show(report):
+    results = {r["key"]: r for r in report["results"]}
+    rows = [("", "GB/s", "min-max", "x floor", "framecall x", "sender CPU s/GiB", "receiver CPU s/GiB", "other CPUs")]
+    for result in results.values():
+        rate = column(result, "bytes_per_s")
+        speed = measure.summary(rate)
+        against = [
+            measure.ratio(rate, column(results[FLOOR], "bytes_per_s")) if FLOOR in results else None,
+            measure.ratio(column(results[OURS], "bytes_per_s"), rate) if OURS in results else None,
+        ]
+        middle = [
+            "{:.2f}".format(measure.summary(column(result, key))["median"])
+            for key in ("sender_cpu_s_per_gib", "receiver_cpu_s_per_gib", "other_cpus")
+        ]
+        scaled = "" if result["bytes"] == report["bytes"] else f", {result['bytes'] // MIB} MiB, scaled"
+        rows.append(
+            (
+                result["title"] + scaled,
+                "%.2f" % (speed["median"] / 1e9),
+                "{:.2f}-{:.2f}".format(speed["min"] / 1e9, speed["max"] / 1e9),
+                *("-" if x is None else f"{x:.2f}" for x in against),
+                *middle,
+            )
+        )
+    print(
+        f"{report['bytes'] // MIB} MiB from the page cache to tmpfs, loopback TCP, {report['congestion_control']}, "
+        f"{report['rounds']} rounds; medians, ratios within a round"
+    )
+    print(
+        "{cpu}, {cpus} CPUs, Linux {kernel}, load {load}; Python {python}, {versions}\n".format(
+            versions=", ".join(map(" ".join, report["versions"].items())), **report["machine"]
+        )
+    )
+    measure.print_table(rows)
+    for key, reason in report["skipped"].items():
+        print(f"skipped {key}: {reason}")
+    if report["congestion_control"] == "bbr":
+        print("bbr paces, which costs up to half of what loopback can do: --cc cubic measures without it")
+
+
+def versions(contenders, framecall):
+    commands = {
+        "framecall": (framecall, "--version"),
+        "cc": ("cc", "--version"),
+        "curl": ("curl", "--version"),
+        "nginx": ("nginx", "-v"),
+        "socat": ("socat", "-V"),
+    }
+    needed = {program for contender in contenders for program in contender.needs}
+    return {program: measure.version(*command) for program, command in commands.items() if program in needed}
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, help="bytes per transfer (default: 1 GiB)")
+    parser.add_argument("--rounds", type=int, help="default: 7")
+    parser.add_argument("--quick", action="store_true", help="128 MiB, 3 rounds: does it work?")
+    parser.add_argument(
+        "--only", default="", help="contenders, comma-separated: " + " ".join(c.key for c in CONTENDERS)
+    )
+    parser.add_argument("--cc", default="", help="congestion control, in a network namespace of its own (root)")
+    parser.add_argument("--install", action="store_true", help="install missing peers with apt (root)")
+    parser.add_argument("--out", default="/dev/shm", help="where received files go (default: %(default)s)")
+    parser.add_argument("--json", default="", help="write everything that was measured to this file")
+    args = parser.parse_args()
+    args.size = args.size or (128 * MIB if args.quick else GIB)
+    args.rounds = args.rounds or (3 if args.quick else 7)
+    args.only = set(args.only.split(",")) - {""} or {c.key for c in CONTENDERS}
+    unknown = args.only - {c.key for c in CONTENDERS}
+    if unknown or args.size < 1 or args.rounds < 1:
+        parser.error("no such contender: " + ", ".join(sorted(unknown)) if unknown else "a number is too small")
+    return args
+
+
+def main():
+    args = options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = measure.now()
+    contenders, skipped = available([c for c in CONTENDERS if c.key in args.only], args.install)
+    framecall = program_path() if any("framecall" in c.needs for c in contenders) else ""
+    if any("cc" in c.needs for c in contenders):
+        for source in ("send_file.c", "receive_file.c"):
+            measure.compile_c(os.path.join(HERE, "bulk", source))
+    if args.cc:
+        measure.enter_own_network(args.cc)
+    if shutil.disk_usage(args.out).free < args.size * WARM_COPIES * 1.1:
+        raise Failed(f"no room for {WARM_COPIES} x {args.size} bytes in {args.out}")
+
+    results = {
+        c.key: {"key": c.key, "title": c.title, "bytes": min(args.size, c.max_size), "rounds": []} for c in contenders
+    }
+    os.makedirs(measure.BUILD, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=measure.BUILD) as scratch,
+        tempfile.TemporaryDirectory(prefix="framecall-bench-", dir=args.out) as out,
+    ):
+        bench = Bench(args.size, framecall, scratch, out)
+        for number, contender in measure.interleaved(1 + args.rounds, contenders):
+            result = bench.run(contender, check=number == 0)
+            if number:  # round 0 brings memory and caches to their usual state
+                results[contender.key]["rounds"].append(result)
+            print(
+                f"round {number} of {args.rounds}  {contender.key:14}  {result['bytes_per_s'] / 1e9:.2f} GB/s",
+                file=sys.stderr,
+                flush=True,
+            )
+    report = {
+        "benchmark": "bulk",
+        "started": started,
+        "bytes": args.size,
+        "rounds": args.rounds,
+        "machine": measure.machine(),
+        "congestion_control": measure.congestion_control(),
+        "versions": versions(contenders, framecall),
+        "results": list(results.values()),
+        "skipped": skipped,
+    }
+    show(report)
+    if args.json:
+        measure.write_json(args.json, report)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (Failed, RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"bulk.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
