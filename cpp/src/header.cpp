@@ -156,7 +156,6 @@ std::string_view string_value(const Token& token, std::string& scratch) {
 
 std::optional<std::uint64_t> size_value(const Token& token) {
   if (token.kind != Token::Kind::integer) return std::nullopt;
-  if (token.text == "-0") return 0;
   std::int64_t size = 0;
   const auto result = std::from_chars(token.text.data(), token.text.data() + token.text.size(), size);
   if (result.ec != std::errc{} || size < 0) return std::nullopt;

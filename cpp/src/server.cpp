@@ -53,8 +53,9 @@ class Server::Implementation {
   ~Implementation() {
     stop();
     wait();
-    if (state_.disk) state_.disk->join();                   // its last words go to loops that still exist
-    for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
+    if (state_.disk) state_.disk->join();  // its last words go to loops that still exist
+    // Connections that die with one loop must not stop another, which is gone already.
+    for (auto& loop : loops_) loop->on_finished = nullptr;
   }
 
   Endpoint listen(const Endpoint& endpoint) {

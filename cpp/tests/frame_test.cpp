@@ -438,6 +438,40 @@ TEST(Decoder, prepare_gives_room_and_keeps_what_waits) {
   EXPECT_TRUE(decoder.idle());
 }
 
+TEST(Decoder, what_waits_is_kept_once_however_often_it_is_asked_for) {
+  const std::string stream =
+      encode_head(R"({"file_size": 3})") + "abc" + encode_head(R"({"x": 1})") + encode_head("{}");
+  for (std::size_t cut = 0; cut < stream.size(); ++cut) {
+    Decoder decoder;
+    Header header;
+    std::string fed = stream.substr(0, cut), log;
+    const auto note = [&](Decoder::Event event) {
+      if (event == Decoder::Event::header_received) log += std::string(header.text()) + " ";
+      if (event == Decoder::Event::body_received) log += decoder.body();
+      return event != Decoder::Event::need_data;
+    };
+    decoder.feed(fed);
+    note(decoder.next_event(header));
+    decoder.retain();
+    fed.assign(fed.size(), '#');
+    note(decoder.next_event(header));
+    decoder.retain();
+    note(decoder.next_event(header));
+    decoder.retain();
+    while (note(decoder.next_event(header))) continue;
+    std::string again = stream.substr(cut) + stream.substr(0, cut);
+    decoder.feed(again);
+    note(decoder.next_event(header));
+    std::string last = stream.substr(cut);
+    std::copy(last.begin(), last.end(), decoder.prepare(last.size()).begin());  // the other way, while something waits
+    again.assign(again.size(), '#');
+    decoder.commit(last.size());
+    while (note(decoder.next_event(header))) continue;
+    ASSERT_EQ(log, R"({"file_size": 3} abc{"x": 1} {} {"file_size": 3} abc{"x": 1} {} )") << cut;
+    ASSERT_TRUE(decoder.idle());
+  }
+}
+
 TEST(Decoder, misuse_is_a_logic_error_and_changes_nothing) {
   const std::string stream = encode_head(R"({"file_size": 3})") + "a";
   Decoder decoder;

@@ -1,7 +1,8 @@
 """Seeds for the fuzz programs out of interop_tests/vectors.json.
 
-    python3 make_corpus.py DIRECTORY      writes DIRECTORY/fuzz_decoder/* and DIRECTORY/fuzz_json/*
+python3 make_corpus.py DIRECTORY      writes DIRECTORY/fuzz_decoder/* and DIRECTORY/fuzz_json/*
 """
+
 import hashlib
 import json
 import os

@@ -50,12 +50,12 @@ def test_every_value_is_written_as_json_writes_it() -> None:
 
 
 def test_random_headers_and_texts() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     counts, differences = differential.compare(10_000_000 if LONG else 100_000, seed=2026)
     assert not differences, "\n".join(differences[:5])
     assert min(counts.values()) > 1000, counts
     assert len(counts) == 4
-    assert LONG or time.monotonic() - started < 60  # three times what a slow machine takes
+    assert LONG or time.process_time() - started < 60  # three times what a slow machine takes
 
 
 def test_every_code_point_is_written() -> None:
@@ -364,10 +364,10 @@ def test_a_lower_limit_of_digits() -> None:
 
 def test_many_keys() -> None:
     header = {f"key {i}": i for i in range(60_000)}
-    started = time.monotonic()
+    started = time.process_time()
     data = encode_header(header)
     assert decode_header(data) == header
-    assert time.monotonic() - started < 1.5
+    assert time.process_time() - started < 1.5
     assert data == json.dumps(header).encode()
 
 
