@@ -67,9 +67,10 @@ TEST(Printable, text_is_made_fit_for_a_log_line) {
       {"你好 \u00e9 \U0001f600", "你好 \u00e9 \U0001f600"},
       {"a\nb\r\t\x1b[31m", R"(a\x0ab\x0d\x09\x1b[31m)"},
       {std::string_view("\0\x1f\x7f", 3), R"(\x00\x1f\x7f)"},
-      {"\u0080\u009f\u00a0", "\\xc2\\x80\\xc2\\x9f\u00a0"},                             // C1 controls, then a blank
-      {"\u2028\u2029", R"(\xe2\x80\xa8\xe2\x80\xa9)"},                                  // line separators
-      {"\u202e\u2066\u200e\u200f\u061c", R"(\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c)"},  // right to left
+      {"\u0080\u009f\u00a0", "\\xc2\\x80\\xc2\\x9f\u00a0"},  // C1 controls, then a blank
+      {"\u2028\u2029", R"(\xe2\x80\xa8\xe2\x80\xa9)"},       // line separators
+      {"\u202e\u2066\u200e\u200f\u061c",
+       R"(\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c)"},  // right to left
       {"\ufeff", R"(\xef\xbb\xbf)"},
       {"\u2027\u202f\u2065\u206a\u00ad", "\u2027\u202f\u2065\u206a\u00ad"},  // the neighbours
       {"\x80\xc0\x80\xff", R"(\x80\xc0\x80\xff)"},
