@@ -52,15 +52,16 @@ std::vector<Address> resolve(const Endpoint& endpoint, bool passive) {
     throw std::system_error(ENOENT, std::generic_category(), endpoint.to_string() + ": " + ::gai_strerror(result));
   }
   std::vector<Address> addresses;
-  for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
-    Address address;
-    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
-    address.size = one->ai_addrlen;
-    addresses.push_back(address);
+  for (const bool v4 : {true, false}) {  // IPv4 first: what the taught programs know
+    for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
+      if ((one->ai_family == AF_INET) != v4) continue;
+      Address address;
+      std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+      address.size = one->ai_addrlen;
+      addresses.push_back(address);
+    }
   }
   ::freeaddrinfo(list);
-  std::stable_partition(addresses.begin(), addresses.end(),
-                        [](const Address& address) { return address.storage.ss_family == AF_INET; });
   return addresses;
 }
 
