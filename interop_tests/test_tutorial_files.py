@@ -180,6 +180,23 @@ def test_send_keep_to_serve(program, serve, make_files):
     peers.goes_on(server, files)
 
 
+def test_send_keep_goes_on_after_a_file_that_is_missing(program, serve, make_files):
+    folder, server = make_files({"a": b"1", "b": b"2"}), serve()
+    output, _ = run_send(program, server.port, "--keep", "--json", "a", "missing", "b", cwd=folder, expected=1)
+    files = json.loads(output)["files"]
+    assert [(f["name"], f["ok"], f.get("confirmed")) for f in files] == [
+        ("a", True, True), ("missing", False, None), ("b", True, True)]
+    peers.goes_on(server, ["a", "b"])
+
+
+def test_send_keep_confirms_nothing_on_a_connection_that_broke(program, serve, make_files):
+    folder, server = make_files({"a": b"1", "large": b"x" * 20000000}), serve("--max-file", "1M")
+    output, _ = run_send(program, server.port, "--keep", "--json", "a", "large", cwd=folder, expected=5)
+    files = json.loads(output)["files"]
+    assert [(f["name"], f["ok"], f.get("confirmed")) for f in files] == [("a", True, False), ("large", False, None)]
+    peers.goes_on(server, ["a"])
+
+
 def test_send_json_summary(program, serve, make_files):
     files = {"a": b"12345", "空": b""}
     folder, server = make_files(files), serve()

@@ -30,7 +30,7 @@ struct Outcome {
   double seconds = 0;
   std::string error;
   int exit_code = ok;
-  bool confirmed = true;  // the receiver closed after our end of stream
+  bool confirmed = false;  // the receiver closed after our end of stream
 };
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -75,20 +75,27 @@ class Sender {
       }
     } catch (...) {
       note_failure(outcome, client_ != nullptr);
-      client_.reset();
+      // With --keep a file of ours that cannot be read leaves the connection to the others.
+      if (!flags_.keep || (client_ && !client_->usable())) client_.reset();
     }
     progress_ = nullptr;
     outcome.seconds = since(start);
     return outcome;
   }
 
-  /// The end of a connection that carried all the files: the last of them answers for it.
-  void finish(Outcome& last) {
+  bool connected() const { return client_ != nullptr; }
+
+  /// The end of a connection that carried several files, from `first` on: all are confirmed, or the last one of them
+  /// answers for what went wrong.
+  void finish(std::vector<Outcome>& outcomes, std::size_t first) {
     if (!client_) return;
     try {
-      last.confirmed = client_->finish();
+      const bool confirmed = client_->finish();
+      for (std::size_t i = first; i < outcomes.size(); ++i) outcomes[i].confirmed = confirmed;
     } catch (...) {
-      note_failure(last, true);
+      std::size_t last = outcomes.size() - 1;
+      while (last > first && !outcomes[last].error.empty()) --last;
+      if (outcomes[last].error.empty()) note_failure(outcomes[last], true);
     }
   }
 
@@ -116,7 +123,7 @@ void print_outcome(const Outcome& outcome, bool quiet) {
   }
   if (!outcome.confirmed) {
     complain(outcome.name +
-             ": sent; the receiver has not closed the connection, so whether it stored the file is not known");
+             ": sent; the receiver did not confirm it by closing, so whether it stored the file is not known");
   } else if (!quiet) {
     std::fprintf(stderr, "%s  %s  %.2f s  %s/s\n", printable(outcome.name).c_str(),
                  size_text(static_cast<double>(outcome.size)).c_str(), outcome.seconds,
@@ -146,13 +153,11 @@ void print_summary(const std::vector<Outcome>& outcomes, double seconds) {
 int send(const Flags& flags) {
   Endpoint endpoint;
   std::chrono::milliseconds timeout{};
-  const Dialect* dialect = find_dialect(flags.dialect);
+  const Dialect* dialect = nullptr;
   try {
     endpoint = Endpoint::parse(flags.address);
     timeout = parse_duration(flags.timeout);
-    if (dialect == nullptr) {
-      throw std::invalid_argument("--dialect " + flags.dialect + ": not known; framecall dialects lists them");
-    }
+    dialect = &dialect_named(flags.dialect);
     if (!flags.name.empty() && flags.files.size() > 1) throw std::invalid_argument("--name goes with one file");
   } catch (const std::invalid_argument& error) {
     complain(error.what());
@@ -161,19 +166,17 @@ int send(const Flags& flags) {
   const auto start = Clock::now();
   Sender sender(flags, endpoint, *dialect, timeout);
   std::vector<Outcome> outcomes;
+  std::size_t first = 0;  // on the connection that is open now
   for (const std::string& file : flags.files) {
     const std::filesystem::path path(file);
+    if (!sender.connected()) first = outcomes.size();
     outcomes.push_back(sender.send(path, flags.name.empty() ? path.filename().string() : flags.name));
-    if (!flags.keep || outcomes.back().exit_code != ok) print_outcome(outcomes.back(), flags.quiet || flags.json);
+    if (!flags.keep) print_outcome(outcomes.back(), flags.quiet || flags.json);
     if (outcomes.back().exit_code == cannot_connect) break;  // the next one would not get further
   }
   if (flags.keep) {
-    const bool good = outcomes.back().error.empty();
-    sender.finish(outcomes.back());
-    for (const Outcome& outcome : outcomes) {
-      if (outcome.error.empty() || (good && &outcome == &outcomes.back()))
-        print_outcome(outcome, flags.quiet || flags.json);
-    }
+    sender.finish(outcomes, first);
+    for (const Outcome& outcome : outcomes) print_outcome(outcome, flags.quiet || flags.json);
   }
   if (flags.json) print_summary(outcomes, since(start));
   for (const Outcome& outcome : outcomes) {

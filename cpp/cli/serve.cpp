@@ -58,10 +58,7 @@ ServerOptions options_of(const Flags& flags) {
   if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
   options.max_connections = flags.max_connections;
   options.threads = flags.threads;
-  options.dialect = find_dialect(flags.dialect);
-  if (options.dialect == nullptr) {
-    throw std::invalid_argument("--dialect " + flags.dialect + ": not known; framecall dialects lists them");
-  }
+  options.dialect = &dialect_named(flags.dialect);
   const auto logger = spdlog::stderr_color_mt("framecall");
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);

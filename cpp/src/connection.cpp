@@ -314,7 +314,7 @@ Connection::Turn Connection::end_message() {
 Connection::Turn Connection::publish() {
   if (loop_.state.options.files->durability() == Durability::none) {
     upload_->publish();
-    log(LogLevel::info, "stored \"" + printable(upload_->name()) + "\", " + std::to_string(upload_->size()) + " bytes");
+    log_stored(*upload_);
     upload_.reset();
     return Turn::more;
   }
@@ -345,7 +345,7 @@ void Connection::published(const std::shared_ptr<FileStore::Upload>& upload, std
   if (failure) {
     refuse(*failure);
   } else {
-    log(LogLevel::info, "stored \"" + printable(upload->name()) + "\", " + std::to_string(upload->size()) + " bytes");
+    log_stored(*upload);
   }
   if (open_) resume();
   loop_.arm_timer();
@@ -413,6 +413,10 @@ void Connection::close() {
 }
 
 void Connection::log(LogLevel level, const std::string& text) { loop_.state.log(level, peer_ + ": " + text); }
+
+void Connection::log_stored(const FileStore::Upload& upload) {
+  log(LogLevel::info, "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
+}
 
 // How far a message got, for log lines.
 std::string Connection::progress() const {

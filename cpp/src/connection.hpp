@@ -48,6 +48,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Turn receive_file();
   Turn discard();
   Turn process();
+
   void begin_message();
   void begin_upload(const UploadHead& head);
   void answer_method();
@@ -66,6 +67,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void watch_head();
   void close();
   void log(LogLevel level, const std::string& text);
+  void log_stored(const FileStore::Upload& upload);
   std::string progress() const;
 
   EventLoop& loop_;

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "framecall/header.hpp"
-#include "framecall/server.hpp"
+#include "framecall/server_options.hpp"
 
 namespace framecall {
 

@@ -1,8 +1,6 @@
 #include "framecall/header.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <cstring>
 
 #include "framecall/json_reader.hpp"
 
@@ -50,7 +48,7 @@ std::size_t take_usual_key(JsonReader& reader) {
 }
 
 // Tells what kind of token was read.
-struct KindBuilder : NoValues {
+struct KindBuilder {
   using Value = Token::Kind;
   Value null() { return Value::null; }
   Value boolean(bool value) { return value ? Value::boolean_true : Value::boolean_false; }

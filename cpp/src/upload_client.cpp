@@ -100,10 +100,12 @@ UploadClient::~UploadClient() { ::close(socket_); }
 std::uint64_t UploadClient::send_file(const std::filesystem::path& path, std::string_view name) {
   const OpenFile file(path);
   const std::string head = encode_head(upload_header(*options_.dialect, name, file.size()));
+  usable_ = false;
   // The header is held back for the first bytes of the body, if there are any.
   send_bytes(head, file.size() > 0 ? MSG_MORE : 0);
   if (options_.progress) options_.progress(0, file.size());
   send_body(file.descriptor(), path.string(), file.size());
+  usable_ = true;
   return file.size();
 }
 
@@ -113,7 +115,7 @@ void UploadClient::send_bytes(std::string_view bytes, int flags) {
     if (count >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
-      wait(POLLOUT, options_.timeout);
+      wait_writable();
     } else if (errno != EINTR) {
       lost(errno);
     }
@@ -149,7 +151,7 @@ void UploadClient::send_body(int file, const std::string& shown, std::uint64_t s
       throw std::runtime_error(shown + ": became shorter while it was sent, " + std::to_string(offset) + " of " +
                                std::to_string(size) + " bytes");
     } else if (errno == EAGAIN) {
-      wait(POLLOUT, options_.timeout);
+      wait_writable();
     } else if (errno == EIO) {
       throw std::system_error(errno, std::generic_category(), shown);
     } else if (errno != EINTR) {
@@ -158,19 +160,17 @@ void UploadClient::send_body(int file, const std::string& shown, std::uint64_t s
   }
 }
 
-// Waits until the socket is ready for `events`, or the receiver says something.
-void UploadClient::wait(short events, std::chrono::milliseconds timeout) {
-  const auto deadline = Clock::now() + timeout;
+// Waits for room to send, and listens to the receiver meanwhile.
+void UploadClient::wait_writable() {
+  const auto deadline = Clock::now() + options_.timeout;
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    const short answer = ended_ ? 0 : POLLIN;
-    pollfd wanted{socket_, static_cast<short>(events | answer), 0};
+    pollfd wanted{socket_, static_cast<short>(ended_ ? POLLOUT : POLLOUT | POLLIN), 0};
     const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (ready < 0 && errno != EINTR) lost(errno);
-    if (ready == 0) no_progress(timeout);
+    if (ready == 0) no_progress();
     if (ready > 0 && (wanted.revents & POLLIN) != 0) read_answer();
     if (ready > 0 && (wanted.revents & ~POLLIN) != 0) return;
-    if (ready > 0 && events == 0) return;
   }
 }
 
@@ -199,9 +199,9 @@ void UploadClient::read_answer() {
   }
 }
 
-void UploadClient::no_progress(std::chrono::milliseconds timeout) const {
+void UploadClient::no_progress() const {
   throw std::system_error(ETIMEDOUT, std::generic_category(),
-                          address_ + ": no progress for " + std::to_string(timeout.count()) + " ms");
+                          address_ + ": no progress for " + std::to_string(options_.timeout.count()) + " ms");
 }
 
 // A receiver that refused and closed has left its reason in front of the reset.
@@ -221,7 +221,7 @@ bool UploadClient::finish() {
       deadline = Clock::now() + (unsent > 0 ? options_.timeout : options_.close_timeout);
     }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    if (left.count() <= 0 && unsent > 0) no_progress(options_.timeout);
+    if (left.count() <= 0 && unsent > 0) no_progress();
     if (left.count() <= 0) return false;
     pollfd wanted{socket_, POLLIN, 0};
     ::poll(&wanted, 1, static_cast<int>(std::min<std::chrono::milliseconds>(left, look_again).count()));

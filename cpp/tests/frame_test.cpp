@@ -438,6 +438,25 @@ TEST(Decoder, prepare_gives_room_and_keeps_what_waits) {
   EXPECT_TRUE(decoder.idle());
 }
 
+TEST(Decoder, events_between_prepare_and_commit_come_once) {
+  const std::string first = encode_head("{}") + encode_head(R"({"a": 1})"), second = encode_head(R"({"b": 2})");
+  Decoder decoder;
+  Header header;
+  std::copy(first.begin(), first.end(), decoder.prepare(first.size()).begin());
+  decoder.commit(first.size());
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::header_received);
+  std::copy(second.begin(), second.end(), decoder.prepare(second.size()).begin());
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::end_of_message);
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::header_received);
+  EXPECT_EQ(header.text(), R"({"a": 1})");
+  decoder.commit(second.size());
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::end_of_message);
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::header_received);
+  EXPECT_EQ(header.text(), R"({"b": 2})");
+  EXPECT_EQ(decoder.next_event(header), Decoder::Event::end_of_message);
+  EXPECT_TRUE(decoder.idle());
+}
+
 TEST(Decoder, what_waits_is_kept_once_however_often_it_is_asked_for) {
   const std::string stream =
       encode_head(R"({"file_size": 3})") + "abc" + encode_head(R"({"x": 1})") + encode_head("{}");

@@ -122,7 +122,7 @@ void write_text(std::string& out, PyObject* text) {
       const auto* const end = at + size;
       while (at < end) {
         const char* const plain = at;
-        while (at < end && is_plain(*at)) ++at;
+        at = find_special(at, end);
         out.append(plain, at);
         if (at < end) write_code_point(out, static_cast<unsigned char>(*at++));
       }

@@ -1,39 +1,12 @@
 // The server: listeners, one event loop per thread, limits, and a clean end.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <string_view>
 
 #include "framecall/endpoint.hpp"
-#include "framecall/file_store.hpp"
-#include "framecall/frame.hpp"
+#include "framecall/server_options.hpp"
 
 namespace framecall {
-
-enum class LogLevel : std::uint8_t { info, warning, error };
-
-/// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
-struct ServerOptions {
-  std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused
-  const Dialect* dialect = &dialects().front();
-  unsigned threads = 0;  ///< event loops; 0: one per processor that this process may use
-
-  std::uint32_t max_header = default_max_header_size;                   ///< bytes
-  std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload
-  std::size_t max_connections = 10000;                                  ///< clamped below the limit of descriptors
-  std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  ///< from the first byte of a head to its last
-  std::chrono::milliseconds idle_timeout = std::chrono::seconds(600);   ///< without progress; 0: never
-  std::chrono::milliseconds drain_timeout = std::chrono::seconds(25);   ///< for what is under way when the end comes
-  std::chrono::milliseconds refusal_timeout = std::chrono::seconds(5);  ///< for a refused sender to read why
-  std::uint64_t refusal_bytes = 64 << 20;                               ///< read of it meanwhile, and dropped
-
-  /// One line per event, without a line feed; what peers wrote is cut and escaped. Called from any thread of the
-  /// server, one call at a time. Empty: nothing is logged.
-  std::function<void(LogLevel, std::string_view)> log;
-};
 
 /// All functions may be called from any thread, once each unless said otherwise.
 class Server {

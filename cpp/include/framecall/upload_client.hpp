@@ -40,8 +40,11 @@ class UploadClient {
 
   /// Sends a regular file under `name` and returns its size. Throws std::system_error for the file and for the
   /// network, RemoteError when the receiver refused it, std::runtime_error for a file that shrank meanwhile or is not
-  /// a regular one. After an exception about anything but opening the file the connection is of no more use.
+  /// a regular one. After an exception about anything but opening the file usable() is false.
   std::uint64_t send_file(const std::filesystem::path& path, std::string_view name);
+
+  /// Between two files: another one can be sent. False for good after one that was not sent whole.
+  bool usable() const { return usable_; }
 
   /// Ends our direction and waits for the receiver to close. True: it did; false: it still has the connection open
   /// after close_timeout, having received every byte. Throws RemoteError for a refusal, std::system_error for a reset,
@@ -50,16 +53,17 @@ class UploadClient {
 
  private:
   void read_answer();
-  void wait(short events, std::chrono::milliseconds timeout);
+  void wait_writable();
   void send_bytes(std::string_view bytes, int flags);
   void send_body(int file, const std::string& shown, std::uint64_t size);
   [[noreturn]] void lost(int errno_value);
-  [[noreturn]] void no_progress(std::chrono::milliseconds timeout) const;
+  [[noreturn]] void no_progress() const;
 
   std::string address_;
   UploadOptions options_;
   int socket_ = -1;
-  Decoder decoder_;     // of what the receiver says
+  Decoder decoder_;  // of what the receiver says
+  bool usable_ = true;
   bool ended_ = false;  // the receiver has closed its direction
 };
 
