@@ -4,6 +4,7 @@
 
 include(FetchContent)
 find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
 
 FetchContent_Declare(asio
   URL https://github.com/chriskohlhoff/asio/archive/refs/tags/asio-1-38-2.tar.gz
@@ -13,6 +14,10 @@ FetchContent_Declare(nlohmann_json
   URL https://github.com/nlohmann/json/releases/download/v3.12.0/json.tar.xz
   URL_HASH SHA256=42f6e95cad6ec532fd372391373363b62a14af6d771056dbfc86160e6dfff7aa
   DOWNLOAD_EXTRACT_TIMESTAMP ON SOURCE_SUBDIR headers-only FIND_PACKAGE_ARGS 3.11 QUIET)
+FetchContent_Declare(tomlplusplus
+  URL https://github.com/marzer/tomlplusplus/archive/refs/tags/v3.4.0.tar.gz
+  URL_HASH SHA256=8517f65938a4faae9ccf8ebb36631a38c1cadfb5efa85d9a72e15b9e97d25155
+  DOWNLOAD_EXTRACT_TIMESTAMP ON SOURCE_SUBDIR headers-only FIND_PACKAGE_ARGS 3.3 QUIET)
 FetchContent_Declare(cli11
   URL https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
   URL_HASH SHA256=f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a
@@ -46,6 +51,7 @@ endfunction()
 
 framecall_need(asio asio::asio libasio-dev ASIO_STANDALONE)
 framecall_need(nlohmann_json nlohmann_json::nlohmann_json nlohmann-json3-dev)
+framecall_need(tomlplusplus tomlplusplus::tomlplusplus libtomlplusplus-dev)
 if(FRAMECALL_BUILD_CLI)
   framecall_need(cli11 CLI11::CLI11 libcli11-dev)
   framecall_need(spdlog spdlog::spdlog_header_only libspdlog-dev FMT_HEADER_ONLY)

@@ -61,12 +61,6 @@ std::chrono::milliseconds parse_duration(std::string_view text) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
 }
 
-const Dialect& dialect_named(const std::string& name) {
-  const Dialect* dialect = find_dialect(name);
-  if (dialect != nullptr) return *dialect;
-  throw std::invalid_argument("--dialect " + name + ": not known; framecall dialects lists them");
-}
-
 std::string size_text(double bytes) {
   const char* unit = "bytes";
   for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {

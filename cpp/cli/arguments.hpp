@@ -6,8 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "framecall/dialect.hpp"
-
 namespace framecall::cli {
 
 enum ExitCode : int {
@@ -24,9 +22,6 @@ std::uint64_t parse_size(std::string_view text);
 
 /// "0.5", "10", "10s", "500ms", "2min": seconds where no unit is given. Throws std::invalid_argument.
 std::chrono::milliseconds parse_duration(std::string_view text);
-
-/// The dialect of that name. Throws std::invalid_argument.
-const Dialect& dialect_named(const std::string& name);
 
 /// "1.5 MiB", for people.
 std::string size_text(double bytes);

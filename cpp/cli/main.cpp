@@ -4,7 +4,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
-#include "framecall/dialect.hpp"
+#include "framecall/dialect_file.hpp"
 #include "framecall/version.hpp"
 
 namespace framecall::cli {
@@ -12,7 +12,7 @@ namespace framecall::cli {
 void add_dialects(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("dialects", "List the spellings of the upload format that are known");
   command->callback([&exit_code] {
-    for (const Dialect& dialect : dialects()) std::cout << dialect.name << "\t" << dialect.summary << "\n";
+    for (const Dialect& dialect : shipped_dialects()) std::cout << dialect.name << "\t" << dialect.summary << "\n";
     exit_code = ok;
   });
 }

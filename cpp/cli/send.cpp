@@ -8,6 +8,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "framecall/dialect_file.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
 #include "framecall/upload_client.hpp"
@@ -56,7 +57,7 @@ class Sender {
  public:
   Sender(const Flags& flags, const Endpoint& endpoint, const Dialect& dialect, std::chrono::milliseconds timeout)
       : flags_(flags), endpoint_(endpoint), bar_(!flags.quiet && !flags.no_progress && ProgressBar::possible()) {
-    options_.dialect = &dialect;
+    options_.dialect = dialect;
     options_.timeout = timeout;
   }
 
@@ -153,18 +154,18 @@ void print_summary(const std::vector<Outcome>& outcomes, double seconds) {
 int send(const Flags& flags) {
   Endpoint endpoint;
   std::chrono::milliseconds timeout{};
-  const Dialect* dialect = nullptr;
+  Dialect dialect;
   try {
     endpoint = Endpoint::parse(flags.address);
     timeout = parse_duration(flags.timeout);
-    dialect = &dialect_named(flags.dialect);
+    dialect = find_dialect(flags.dialect);
     if (!flags.name.empty() && flags.files.size() > 1) throw std::invalid_argument("--name goes with one file");
   } catch (const std::invalid_argument& error) {
     complain(error.what());
     return usage_error;
   }
   const auto start = Clock::now();
-  Sender sender(flags, endpoint, *dialect, timeout);
+  Sender sender(flags, endpoint, dialect, timeout);
   std::vector<Outcome> outcomes;
   std::size_t first = 0;  // on the connection that is open now
   for (const std::string& file : flags.files) {

@@ -10,6 +10,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "framecall/dialect_file.hpp"
 #include "framecall/server.hpp"
 
 namespace framecall::cli {
@@ -58,7 +59,7 @@ ServerOptions options_of(const Flags& flags) {
   if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
   options.max_connections = flags.max_connections;
   options.threads = flags.threads;
-  options.dialect = &dialect_named(flags.dialect);
+  options.dialect = find_dialect(flags.dialect);
   const auto logger = spdlog::stderr_color_mt("framecall");
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);

@@ -56,7 +56,7 @@ Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, s
     : loop_(loop),
       stream_(std::move(stream)),
       peer_(std::move(peer)),
-      decoder_(loop.state.options.max_header, *loop.state.options.dialect) {
+      decoder_(loop.state.options.max_header, loop.state.options.dialect) {
   loop_.connection_opened();
 }
 
@@ -223,6 +223,8 @@ Connection::Turn Connection::process() {
           if (turn != Turn::more) return turn;
           break;
         }
+        case Decoder::Event::text_received:
+        case Decoder::Event::zero_received: break;
         case Decoder::Event::connection_closed:
           ended_ = true;
           if (unsent_.empty()) close();
@@ -251,7 +253,7 @@ void Connection::watch_head() {
 
 void Connection::begin_message() {
   const Header& header = loop_.header;
-  if (const auto head = upload_head(header, *loop_.state.options.dialect)) {
+  if (const auto head = upload_head(header, loop_.state.options.dialect)) {
     begin_upload(*head);
     return;
   }

@@ -1,37 +1,140 @@
 #include "framecall/frame.hpp"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
+
+#include "framecall/json_text.hpp"
 
 namespace framecall {
 namespace {
 
-constexpr std::size_t prefix_size = 4;
-constexpr std::size_t read_size = 64 * 1024;  // of one read into the decoder's own block
+constexpr std::size_t read_size = 64 * 1024;      // of one read into the decoder's own block
+constexpr std::size_t ahead_size = 24;            // more than any prefix and the byte behind it
+constexpr std::size_t max_line_size = 64 * 1024;  // of raw text
 
-// struct.unpack('i', …) on the machines that teach it: little-endian, signed, whatever this machine is.
-std::int32_t read_prefix(const char* bytes) {
-  std::uint32_t value = 0;
-  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return static_cast<std::int32_t>(value);
+// The number in the first bytes of a prefix, with zeros in the place of those that are not there yet: the least it can
+// become. A signed one, as struct.unpack('i') reads it, is negative if the highest byte says so.
+std::int64_t binary_value(std::string_view bytes, const PrefixFormat& format) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < format.width; ++i) {
+    const std::size_t from = format.order == PrefixFormat::Order::big ? i : format.width - 1u - i;
+    value = value << 8 | (from < bytes.size() ? static_cast<unsigned char>(bytes[from]) : 0u);
+  }
+  return format.width == 4 ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value);
+}
+
+// -1 for what is no number.
+std::int64_t decimal_value(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
+  if (first == std::string_view::npos) return -1;
+  std::int64_t value = 0;
+  for (const char c : text.substr(first, last - first + 1)) {
+    if (c < '0' || c > '9') return -1;
+    value = std::min<std::int64_t>(value * 10 + (c - '0'), std::int64_t{1} << 40);
+  }
+  return value;
+}
+
+std::int64_t prefix_value(std::string_view bytes, const PrefixFormat& format) {
+  return format.kind == PrefixFormat::Kind::decimal ? decimal_value(bytes) : binary_value(bytes, format);
+}
+
+bool opens_header(char c) { return c == '{' || c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\xef'; }
+
+enum class Match : std::uint8_t { no, maybe, yes };
+
+// Whether `bytes` begin with a prefix of this format and a header.
+Match match(std::string_view bytes, const PrefixFormat& format, const Dialect& dialect, std::uint32_t max_header) {
+  const std::string_view prefix = bytes.substr(0, format.width);
+  const std::int64_t value = prefix_value(prefix, format);
+  if (format.kind == PrefixFormat::Kind::decimal && value < 0 &&
+      prefix.find_first_not_of(' ') != std::string_view::npos)
+    return Match::no;
+  if (value > static_cast<std::int64_t>(max_header)) return Match::no;
+  if (value < 0 && format.kind == PrefixFormat::Kind::binary) return Match::no;
+  if (bytes.size() < format.width) return Match::maybe;
+  if (value == 0 && dialect.zero_prefix != Dialect::ZeroPrefix::refuse) return Match::yes;
+  if (value < 2) return Match::no;
+  if (bytes.size() == format.width) return Match::maybe;
+  return opens_header(bytes[format.width]) ? Match::yes : Match::no;
+}
+
+// Printable, in whatever encoding.
+bool is_text(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= ' ' ? c != '\x7f' : c == '\t' || c == '\n' || c == '\r';
+  });
+}
+
+// What a length that cannot be one looks like, for people who wonder. `bytes` begin with it.
+std::string advice(std::string_view bytes, const PrefixFormat& format, std::uint32_t max_header) {
+  const auto looks_like = [&](const char* what) {
+    return std::string("; the first bytes are ").append(what) + ": " + printable(bytes.substr(0, 16));
+  };
+  for (std::string_view method : {"GET ", "POST", "HEAD", "PUT ", "OPTI"}) {
+    if (bytes.starts_with(method)) return looks_like("HTTP");
+  }
+  if (bytes.starts_with("\x16\x03")) return looks_like("a TLS handshake");
+  PrefixFormat swapped = format;
+  swapped.order = format.order == PrefixFormat::Order::big ? PrefixFormat::Order::little : PrefixFormat::Order::big;
+  const std::int64_t value = prefix_value(bytes.substr(0, format.width), swapped);
+  const bool before_header = bytes.size() <= format.width || opens_header(bytes[format.width]);
+  if (format.kind == PrefixFormat::Kind::binary && value >= 2 && value <= max_header && before_header) {
+    const bool big = swapped.order == PrefixFormat::Order::big;
+    return "; with its bytes swapped it is " + std::to_string(value) + ": the sender writes " +
+           (big ? "big-endian lengths, struct.pack('!I', n): the dialect setting prefix.order = \"big\" reads them"
+                : "little-endian lengths, struct.pack('i', n): the dialect setting prefix.order = \"little\" reads "
+                  "them");
+  }
+  if (std::all_of(bytes.begin(), bytes.end(), is_plain)) {
+    return looks_like("text") + ": the dialect settings request.lines = true and [words] read commands like it";
+  }
+  return {};
+}
+
+std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
+  std::string prefix(format.width, '\0');
+  if (format.kind == PrefixFormat::Kind::decimal) {
+    const std::string digits = std::to_string(size);
+    if (digits.size() > format.width)
+      throw std::invalid_argument("a header of " + digits + " bytes: too long for its prefix");
+    return std::string(format.width - digits.size(), '0') + digits;
+  }
+  if (format.width < 8 && size >> (8 * format.width) != 0) {
+    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
+  }
+  for (std::size_t i = 0; i < format.width; ++i) {
+    const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
+    prefix[at] = static_cast<char>(i < 8 ? size >> (8 * i) & 0xff : 0);
+  }
+  return prefix;
 }
 
 }  // namespace
 
-std::string encode_head(std::string_view header) {
+std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
   if (header.size() > largest_max_header_size) {
     throw std::invalid_argument("a header of " + std::to_string(header.size()) + " bytes: at most " +
                                 std::to_string(largest_max_header_size) + " can be sent");
   }
   std::string head;
-  head.reserve(prefix_size + header.size());
-  for (std::size_t i = 0; i < prefix_size; ++i) head += static_cast<char>(header.size() >> (8 * i) & 0xff);
+  head.reserve(prefix.width + header.size());
+  if (prefix == PrefixFormat()) {  // the one that counts
+    for (int i = 0; i < 4; ++i) head += static_cast<char>(header.size() >> (8 * i) & 0xff);
+  } else {
+    head += encode_prefix(header.size(), prefix);
+  }
   head += header;
   return head;
 }
 
 Decoder::Decoder(std::uint32_t max_header_size, const Dialect& dialect)
-    : dialect_(&dialect), max_header_size_(max_header_size) {
+    : dialect_(&dialect),
+      max_header_size_(max_header_size),
+      prefix_(dialect.prefixes.front()),
+      prefix_known_(dialect.prefixes.size() == 1),
+      start_known_(prefix_known_ && !dialect.lines) {
   if (max_header_size > largest_max_header_size) {
     throw std::invalid_argument("max_header of " + std::to_string(max_header_size) + ": at most " +
                                 std::to_string(largest_max_header_size));
@@ -87,8 +190,90 @@ void Decoder::fail(ErrorCode code, std::uint64_t offset, const std::string& mess
   throw ProtocolError(*error_);
 }
 
+// The bytes from `from` on, those of head_ first, as far as they are there and fit.
+std::string_view Decoder::ahead(std::size_t from, char* scratch) const {
+  if (from >= head_.size()) return window_.substr(std::min(from - head_.size(), window_.size()), ahead_size);
+  std::size_t size = head_.view().substr(from).copy(scratch, ahead_size);
+  size += window_.copy(scratch + size, ahead_size - size);
+  return {scratch, size};
+}
+
+// Where raw text or several formats are possible: true once it is known what begins here. Else all there is has been
+// put into head_, which is then shorter than any frame.
+bool Decoder::find_start() {
+  char scratch[ahead_size];
+  const std::string_view bytes = ahead(0, scratch);
+  const bool text = dialect_->lines && is_text(bytes);
+  bool maybe = false;
+  for (const PrefixFormat& format : prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes)) {
+    if (text && (quiet_ || closed_ || bytes.find('\n') != std::string_view::npos)) break;
+    const Match result = match(bytes, format, *dialect_, max_header_size_);
+    if (result == Match::yes && !maybe) {
+      prefix_ = format;
+      prefix_known_ = start_known_ = true;
+      return true;
+    }
+    maybe = maybe || result != Match::no;
+  }
+  if (maybe) {
+    head_.append(window_);
+    window_ = {};
+    return false;
+  }
+  // A line may have a frame right behind it: text is what comes before the first NUL.
+  if (!dialect_->lines || bytes.front() == '\0' || !is_text(bytes.substr(0, 1))) {
+    fail(ErrorCode::invalid_request, offset_,
+         "neither a frame nor a request of the dialect \"" + dialect_->name + "\"" +
+             advice(bytes, prefix_, max_header_size_));
+  }
+  state_ = State::text;
+  return true;
+}
+
+// True once the line is whole; used_size_ bytes of head_ are then its text.
+bool Decoder::read_text() {
+  char scratch[ahead_size];
+  const std::size_t before = head_.size();
+  std::size_t line_feed = head_.view().find('\n'), zero = head_.view().find('\0');
+  if (line_feed == std::string_view::npos) line_feed = std::min(window_.find('\n'), window_.size()) + before;
+  if (zero == std::string_view::npos) zero = std::min(window_.find('\0'), window_.size()) + before;
+  const std::size_t all = before + window_.size();
+  std::size_t end = all;
+  bool whole = quiet_ || closed_;
+  if (line_feed < all && line_feed < zero) {
+    end = line_feed + 1;
+    whole = true;
+  } else if (zero < all) {
+    bool maybe = false;
+    std::size_t start = zero - std::min<std::size_t>(zero, prefix_.width - 1u);
+    for (; start <= zero; ++start) {
+      const Match result = match(ahead(start, scratch), prefix_, *dialect_, max_header_size_);
+      if (result == Match::yes) break;
+      maybe = maybe || result == Match::maybe;
+    }
+    if (start > zero && (!maybe || whole)) {
+      fail(ErrorCode::invalid_request, offset_, "a raw line with a NUL in it, and no frame behind it");
+    }
+    if (start <= zero) {
+      end = start;
+      whole = true;
+    }
+  }
+  if (end > max_line_size) {
+    fail(ErrorCode::invalid_request, offset_,
+         "a raw line of more than " + std::to_string(max_line_size) + " bytes, max_line_size");
+  }
+  if (end > before) {
+    head_.append(window_.substr(0, end - before));
+    window_.remove_prefix(end - before);
+  }
+  used_size_ = std::min(end, head_.size());
+  return whole;
+}
+
 // True once the head is whole; its bytes are then contiguous, in the window or in head_.
 bool Decoder::read_head(Header& header) {
+  const std::size_t prefix_size = prefix_.width;
   std::size_t size = prefix_size;
   std::string_view head;
   for (;;) {
@@ -102,10 +287,12 @@ bool Decoder::read_head(Header& header) {
       head = head_.view();
     }
     if (size > prefix_size) break;
-    const std::int32_t length = read_prefix(head.data());
-    if (length < 2 || static_cast<std::uint32_t>(length) > max_header_size_) {
+    const std::int64_t length = prefix_value(head.substr(0, prefix_size), prefix_);
+    if (length == 0 && dialect_->zero_prefix != Dialect::ZeroPrefix::refuse) break;
+    if (length < 2 || length > static_cast<std::int64_t>(max_header_size_)) {
       fail(ErrorCode::invalid_request, offset_,
-           "header length " + std::to_string(length) + ": must be 2 .. " + std::to_string(max_header_size_));
+           "header length " + std::to_string(length) + ": must be 2 .. " + std::to_string(max_header_size_) +
+               advice(head.substr(0, prefix_size), prefix_, max_header_size_));
     }
     size = prefix_size + static_cast<std::size_t>(length);
   }
@@ -113,41 +300,66 @@ bool Decoder::read_head(Header& header) {
     window_.remove_prefix(size);
   } else {
     head_used_ = true;
+    used_size_ = size;
   }
+  head.remove_prefix(prefix_size);
+  if (dialect_->byte_order_mark && head.starts_with("\xef\xbb\xbf")) head.remove_prefix(3);
   try {
-    header.read(head.substr(prefix_size));
-    body_left_ = body_size(header, *dialect_);
+    if (!head.empty()) {
+      header.read(head);
+      body_left_ = body_size(header, *dialect_);
+    }
   } catch (const ProtocolError& error) {
-    fail(error.code(), offset_ + prefix_size + error.offset(), error.what());
+    // Protocols 2 to 5 of pickle begin with 80 hex and their number.
+    const bool pickle = head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
+    fail(error.code(), offset_ + prefix_size + error.offset(),
+         pickle ? "the header is a pickle, not JSON: it is never read, because reading one runs what is in it"
+                : error.what());
   }
+  zero_ = head.empty();
   offset_ += size;
   return true;
+}
+
+bool Decoder::end_text() {
+  if (!in_text()) return false;
+  quiet_ = state_ == State::text || is_text(head_.view());
+  return quiet_;
 }
 
 Decoder::Event Decoder::next_event(Header& header) {
   if (head_used_) {
     head_used_ = false;
-    head_.release();
+    head_.consume(used_size_);
+    if (head_.empty()) head_.release();
   }
   switch (state_) {
     case State::failed:
       window_ = {};  // whatever is still handed in means nothing
       throw ProtocolError(*error_);
     case State::head:
-      if (!window_.empty() && read_head(header)) {
-        state_ = State::body;
-        return Event::header_received;
+      if ((!window_.empty() || quiet_ || (closed_ && in_text())) && (start_known_ || find_start())) {
+        if (state_ == State::text) return next_event(header);
+        if (read_head(header)) {
+          if (zero_) return end_head(Event::zero_received);
+          state_ = State::body;
+          return Event::header_received;
+        }
       }
       if (!closed_) return Event::need_data;
       if (head_.empty()) return Event::connection_closed;
       fail(ErrorCode::data_loss, offset_ + head_.size(),
            "closed inside a head, after " + std::to_string(head_.size()) + " bytes of it");
+    case State::text:
+      if (!read_text()) return Event::need_data;
+      body_ = head_.view().substr(0, used_size_);
+      offset_ += used_size_;
+      head_used_ = true;
+      quiet_ = false;
+      return end_head(Event::text_received);
     case State::body: break;
   }
-  if (body_left_ == 0) {
-    state_ = State::head;
-    return Event::end_of_message;
-  }
+  if (body_left_ == 0) return end_head(Event::end_of_message);
   if (!window_.empty()) {
     body_ = window_.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, window_.size())));
     window_.remove_prefix(body_.size());
@@ -158,6 +370,13 @@ Decoder::Event Decoder::next_event(Header& header) {
   if (!closed_) return Event::need_data;
   fail(ErrorCode::data_loss, offset_,
        "closed inside a body, with " + std::to_string(body_left_) + " bytes of it missing");
+}
+
+// Ready for what comes next.
+Decoder::Event Decoder::end_head(Event event) {
+  state_ = State::head;
+  start_known_ = prefix_known_ && !dialect_->lines;
+  return event;
 }
 
 }  // namespace framecall

@@ -99,7 +99,7 @@ UploadClient::~UploadClient() { ::close(socket_); }
 
 std::uint64_t UploadClient::send_file(const std::filesystem::path& path, std::string_view name) {
   const OpenFile file(path);
-  const std::string head = encode_head(upload_header(*options_.dialect, name, file.size()));
+  const std::string head = encode_head(upload_header(options_.dialect, name, file.size()));
   usable_ = false;
   // The header is held back for the first bytes of the body, if there are any.
   send_bytes(head, file.size() > 0 ? MSG_MORE : 0);

@@ -107,6 +107,10 @@ class Receiver {
           break;
         case Decoder::Event::body_received: outcome_.messages.back().body += decoder_.body(); break;
         case Decoder::Event::end_of_message: outcome_.messages.back().whole = true; break;
+        case Decoder::Event::text_received:
+          outcome_.messages.push_back({"text", std::string(decoder_.body()), true});
+          break;
+        case Decoder::Event::zero_received: outcome_.messages.push_back({"zero", "", true}); break;
       }
     } catch (const ProtocolError& error) {
       failed_ = true;

@@ -78,7 +78,7 @@ class Running {
 };
 
 std::string upload_head(std::string_view name, std::uint64_t size) {
-  return encode_head(upload_header(dialects().front(), name, size));
+  return encode_head(upload_header(default_dialect(), name, size));
 }
 
 std::string upload(std::string_view name, std::string_view content) {

@@ -145,6 +145,8 @@ Ref next_event(const Use& use) {
     case framecall::Decoder::Event::connection_closed: return connection_closed();
     case framecall::Decoder::Event::end_of_message: return end_of_message();
     case framecall::Decoder::Event::body_received: return body_received(use->decoder.body());
+    case framecall::Decoder::Event::text_received:  // these two: in other dialects only
+    case framecall::Decoder::Event::zero_received:
     case framecall::Decoder::Event::header_received: break;
   }
   const std::string_view text = use->header.text();

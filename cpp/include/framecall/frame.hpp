@@ -23,8 +23,8 @@ inline constexpr std::uint32_t default_max_header_size = 1 << 20;
 inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 
 /// Prefix and header of a frame: struct.pack('i', len(h)) + h. `header` is JSON text.
-/// Throws std::invalid_argument above largest_max_header_size.
-std::string encode_head(std::string_view header);
+/// Throws std::invalid_argument above largest_max_header_size, and for a header that the prefix has no room for.
+std::string encode_head(std::string_view header, const PrefixFormat& prefix = PrefixFormat());
 
 /// Reads frames from a stream, wherever it was cut. Two ways to hand it bytes, never both at once:
 ///
@@ -42,12 +42,13 @@ class Decoder {
     header_received,    ///< the Header given to next_event() tells what it says, body_left() what follows
     body_received,      ///< a piece of the body: body()
     end_of_message,     ///< the message is whole; also for one without a body
+    text_received,      ///< a raw line between two frames, whole: body(). Only in a dialect with `lines`
+    zero_received,      ///< a length of 0. Only in a dialect where it means something
     connection_closed,  ///< close() between two messages
   };
 
   /// `dialect` must outlive the decoder. Throws std::invalid_argument above largest_max_header_size.
-  explicit Decoder(std::uint32_t max_header_size = default_max_header_size,
-                   const Dialect& dialect = dialects().front());
+  explicit Decoder(std::uint32_t max_header_size = default_max_header_size, const Dialect& dialect = default_dialect());
 
   /// Free space, at least `min_size` bytes, uninitialised.
   std::span<char> prepare(std::size_t min_size = 1);
@@ -76,23 +77,42 @@ class Decoder {
   /// has answered need_data.
   void take_body(std::uint64_t size);
 
+  /// Nothing came for a while: what could still have become a longer line, or a frame, is a line if it is text. True
+  /// if next_event() has something to say now.
+  bool end_text();
+
+  /// How the length is written: what the first bytes told, where the dialect has several.
+  const PrefixFormat& prefix() const { return prefix_; }
+
   /// Between two messages, with nothing of the next one.
   bool idle() const { return state_ == State::head && head_.empty() && window_.empty(); }
   /// A head has begun and is not whole.
   bool in_head() const { return state_ == State::head && !head_.empty(); }
+  /// end_text() might end something: a line, or the first bytes of what nobody can tell yet.
+  bool in_text() const { return dialect_->lines && !head_.empty() && (state_ == State::text || !start_known_); }
   /// Bytes of the stream that have been used.
   std::uint64_t offset() const { return offset_; }
 
  private:
-  enum class State : std::uint8_t { head, body, failed };
+  enum class State : std::uint8_t { head, text, body, failed };
+  bool find_start();
   bool read_head(Header& header);
+  bool read_text();
+  Event end_head(Event event);
+  std::string_view ahead(std::size_t from, char* scratch) const;
   [[noreturn]] void fail(ErrorCode code, std::uint64_t offset, const std::string& message);
 
   const Dialect* dialect_;
   std::uint32_t max_header_size_;
   State state_ = State::head;
+  PrefixFormat prefix_;
+  bool prefix_known_;   // one of the dialect's, for the rest of the connection
+  bool start_known_;    // what begins here is a frame
+  bool quiet_ = false;  // no more text for this line
   bool closed_ = false;
-  bool head_used_ = false;   // head_ holds a head that was handed out
+  bool zero_ = false;       // the head was a length of 0
+  bool head_used_ = false;  // the first used_size_ bytes of head_ were handed out
+  std::size_t used_size_ = 0;
   std::string_view window_;  // given and not used yet
   std::string_view body_;
   Buffer head_;   // an unfinished head

@@ -18,7 +18,7 @@ enum class LogLevel : std::uint8_t { info, warning, error };
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
   std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused
-  const Dialect* dialect = &dialects().front();
+  Dialect dialect;
   unsigned threads = 0;  ///< event loops; 0: one per processor that this process may use
 
   std::uint32_t max_header = default_max_header_size;                   ///< bytes

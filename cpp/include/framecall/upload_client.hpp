@@ -17,7 +17,7 @@ namespace framecall {
 struct UploadOptions {
   UploadOptions() {}
 
-  const Dialect* dialect = &dialects().front();  ///< must outlive the client
+  Dialect dialect;
   /// To connect, and without any progress while sending.
   std::chrono::milliseconds timeout = std::chrono::seconds(30);
   /// For a receiver to close after our end of stream, counted from the last byte that reached it.

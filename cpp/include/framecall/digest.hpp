@@ -1,0 +1,34 @@
+// Checksums of content, through OpenSSL.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace framecall {
+
+enum class DigestKind : std::uint8_t { md5, sha256 };
+
+/// A checksum of bytes that come in pieces. Movable. Throws std::runtime_error if OpenSSL refuses the kind. One thread
+/// at a time.
+class Digest {
+ public:
+  explicit Digest(DigestKind kind);
+  Digest(Digest&& other) noexcept;
+  Digest& operator=(Digest&& other) noexcept;
+  ~Digest();
+
+  void update(std::string_view bytes);
+  /// The checksum in lower-case hexadecimal digits. Once; afterwards only destruction.
+  std::string finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The checksum of all that is in an open file, read from its start with pread. Throws std::system_error.
+std::string digest_of_file(DigestKind kind, int descriptor);
+
+}  // namespace framecall

@@ -1,0 +1,1 @@
+#include "framecall/command_table.hpp"

@@ -1,0 +1,1 @@
+#include "framecall/raw_client.hpp"

@@ -1,0 +1,1 @@
+#include "framecall/udp_client.hpp"

@@ -1,0 +1,1 @@
+#include "framecall/users.hpp"
