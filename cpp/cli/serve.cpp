@@ -4,13 +4,17 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arguments.hpp"
 #include "commands.hpp"
 #include "framecall/dialect_file.hpp"
+#include "framecall/error.hpp"
 #include "framecall/server.hpp"
 
 namespace framecall::cli {
@@ -18,13 +22,23 @@ namespace {
 
 // The flags as they were written; checked when the server is made.
 struct Flags {
-  std::vector<std::string> listen = {"127.0.0.1:8080"};
-  std::string root, dialect = "default", durability = "close";
+  std::vector<std::string> listen, echo, udp;
+  std::vector<std::string> protocols = {"frames"};
+  std::string udp_reply = "upper";
+  std::string root, dialect = "default", durability = "close", users, commands;
   std::string max_header = "1M", max_file, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::size_t max_connections = 10000;
   unsigned threads = 0;
-  bool quiet = false;
+  bool tutorial = false, quiet = false;
+};
+
+// One socket of the server, as its line on stdout tells.
+struct Service {
+  enum class Kind : std::uint8_t { stream, datagram };
+  Kind kind;
+  Endpoint endpoint;
+  Protocols protocols;
 };
 
 spdlog::level::level_enum level_of(LogLevel level) {
@@ -60,6 +74,8 @@ ServerOptions options_of(const Flags& flags) {
   options.max_connections = flags.max_connections;
   options.threads = flags.threads;
   options.dialect = find_dialect(flags.dialect);
+  if (!flags.users.empty()) options.users = std::make_shared<const Users>(flags.users);
+  if (!flags.commands.empty()) options.commands = std::make_shared<const CommandTable>(flags.commands);
   const auto logger = spdlog::stderr_color_mt("framecall");
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);
@@ -77,25 +93,90 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+Protocols protocols_of(const std::vector<std::string>& names) {
+  Protocols protocols{false, false, false};
+  for (const std::string& name : names) {
+    if (name == "frames") protocols.frames = true;
+    if (name == "echo") protocols.echo = true;
+    if (name == "http") protocols.http = true;
+  }
+  return protocols;
+}
+
+std::string text_of(const Protocols& protocols) {
+  std::string text;
+  const std::pair<bool, const char*> all[] = {
+      {protocols.frames, "frames"}, {protocols.echo, "echo"}, {protocols.http, "http"}};
+  for (const auto& [taken, name] : all) {
+    if (taken) text.append(text.empty() ? "" : ",").append(name);
+  }
+  return text;
+}
+
+std::vector<Service> services_of(const Flags& flags) {
+  constexpr auto stream = Service::Kind::stream, datagram = Service::Kind::datagram;
+  const Protocols echo_only{false, true, false};
+  std::vector<Service> services;
+  for (const std::string& text : flags.listen) {
+    services.push_back({stream, Endpoint::parse(text), protocols_of(flags.protocols)});
+  }
+  for (const std::string& text : flags.echo) services.push_back({stream, Endpoint::parse(text), echo_only});
+  for (const std::string& text : flags.udp) services.push_back({datagram, Endpoint::parse(text), {}});
+  if (flags.tutorial) {
+    const auto local = [](std::uint16_t port) { return Endpoint::parse("127.0.0.1:" + std::to_string(port)); };
+    services.push_back({stream, local(8080), {true, true, false}});
+    services.push_back({stream, local(8081), echo_only});
+    services.push_back({datagram, local(8080), {}});
+  }
+  if (services.empty()) services.push_back({stream, Endpoint::parse("127.0.0.1:8080"), protocols_of(flags.protocols)});
+  return services;
+}
+
+std::string listening_line(const Service& service, const Endpoint& bound, const std::string& udp_reply) {
+  if (service.kind == Service::Kind::datagram) {
+    const std::string what = udp_reply == "upper" ? "upper" : "reply " + printable(udp_reply, 40);
+    return "listening udp " + bound.to_string() + " " + what + "\n";
+  }
+  return "listening " + std::string(bound.is_unix() ? "" : "tcp ") + bound.to_string() + " " +
+         text_of(service.protocols) + "\n";
+}
+
+constexpr const char* tutorial_hints =
+    "\n"
+    "Every client program of the tutorial works now, unmodified. Try, in another terminal:\n"
+    "  framecall chat 127.0.0.1:8080          lines come back in upper case (the TCP clients; 8081 too)\n"
+    "  framecall send 127.0.0.1:8080 FILE     stored in the folder %s (the file sender)\n"
+    "  framecall udp 127.0.0.1:8080 hello     one datagram, one reply (the UDP clients)\n"
+    "Ctrl-C ends it.\n";
+
 int serve(const Flags& flags) {
   ServerOptions options;
-  std::vector<Endpoint> endpoints;
+  std::vector<Service> services;
+  std::string root = flags.root;
   try {
     options = options_of(flags);
-    for (const std::string& text : flags.listen) endpoints.push_back(Endpoint::parse(text));
+    services = services_of(flags);
   } catch (const std::invalid_argument& error) {
     complain(error.what());
     return usage_error;
   }
-  if (!flags.root.empty()) options.files = std::make_shared<FileStore>(flags.root, durability_of(flags.durability));
+  if (root.empty() && flags.tutorial) {
+    root = "received";
+    std::filesystem::create_directory(root);
+  }
+  if (!root.empty()) options.files = std::make_shared<FileStore>(root, durability_of(flags.durability));
   raise_descriptor_limit();
   Server server(std::move(options));
   std::string lines;
-  for (const Endpoint& endpoint : endpoints) {
-    const Endpoint bound = server.listen(endpoint);
-    lines += "listening " + (bound.is_unix() ? bound.to_string() : "tcp " + bound.to_string()) + " frames\n";
+  for (const Service& service : services) {
+    std::optional<std::string> reply;
+    if (flags.udp_reply != "upper") reply = flags.udp_reply;
+    const Endpoint bound = service.kind == Service::Kind::datagram ? server.listen_udp(service.endpoint, reply)
+                                                                   : server.listen(service.endpoint, service.protocols);
+    lines += listening_line(service, bound, flags.udp_reply);
   }
   std::fputs(lines.c_str(), stdout);  // the sockets listen: what connects from here on is served
+  if (flags.tutorial) std::printf(tutorial_hints, root.c_str());
   std::fflush(stdout);
   server.run();
   return ok;
@@ -105,19 +186,44 @@ int serve(const Flags& flags) {
 
 void add_serve(CLI::App& app, int& exit_code) {
   const auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("serve", "Store the files that tutorial senders upload");
+  CLI::App* command = app.add_subcommand("serve", "Serve uploads, raw echo, datagrams, and the requests of a dialect");
   command->footer(
-      "Example: framecall serve --listen 0.0.0.0:8080 --root incoming\n"
+      "Examples: framecall serve --listen 0.0.0.0:8080 --root incoming\n"
+      "          framecall serve --tutorial\n"
+      "          framecall serve --listen 127.0.0.1:9000 --root files --dialect lesson-get\n"
       "SIGTERM and SIGINT end it when the uploads under way are whole; a second one at once.");
   command
-      ->add_option("--listen", flags->listen, "HOST:PORT, [IPV6]:PORT or unix:PATH; may be repeated; port 0 picks one")
-      ->capture_default_str()
+      ->add_option("--listen", flags->listen,
+                   "HOST:PORT, [IPV6]:PORT or unix:PATH; may be repeated; port 0 picks one (default: 127.0.0.1:8080, "
+                   "unless --echo or --udp is there)")
       ->envname("FRAMECALL_LISTEN");
+  command
+      ->add_option("--protocols", flags->protocols,
+                   "What each --listen takes, told apart by the first bytes: frames, echo (raw bytes, sent back in "
+                   "upper case), http (GET /healthz)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"frames", "echo", "http"}))
+      ->capture_default_str()
+      ->envname("FRAMECALL_PROTOCOLS");
+  command->add_option("--echo", flags->echo, "HOST:PORT of a raw upper-case echo; may be repeated")
+      ->envname("FRAMECALL_ECHO");
+  command->add_option("--udp", flags->udp, "HOST:PORT of a UDP socket, one reply per datagram; may be repeated")
+      ->envname("FRAMECALL_UDP");
+  command->add_option("--udp-reply", flags->udp_reply, "upper: the datagram in upper case; else this text, always")
+      ->capture_default_str()
+      ->envname("FRAMECALL_UDP_REPLY");
+  command->add_flag("--tutorial", flags->tutorial,
+                    "TCP 8080 (frames and echo), TCP 8081 (echo) and UDP 8080 on 127.0.0.1, files into the folder "
+                    "received unless --root is given");
   command->add_option("--root", flags->root, "The folder that receives the files; without it uploads are refused")
       ->envname("FRAMECALL_ROOT");
-  command->add_option("--dialect", flags->dialect, "The spelling to read; see framecall dialects")
+  command->add_option("--dialect", flags->dialect, "What is spoken: a name of framecall dialects, or a TOML file")
       ->capture_default_str()
       ->envname("FRAMECALL_DIALECT");
+  command->add_option("--users", flags->users, "Users for dialects with a login; see framecall passwd")
+      ->envname("FRAMECALL_USERS");
+  command->add_option("--commands", flags->commands, "A TOML file of commands for dialects that ask for some")
+      ->envname("FRAMECALL_COMMANDS");
   command
       ->add_option("--durability", flags->durability,
                    "none: leave it to the system; close: flush a file before it gets its name; full: its folder too")

@@ -1,11 +1,15 @@
 #include "connection.hpp"
 
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <asio/post.hpp>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "conversation.hpp"
+#include "first_bytes.hpp"
 #include "framecall/json_text.hpp"
 
 namespace framecall {
@@ -17,8 +21,8 @@ constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
 
-// An error reply as a whole frame. `id` is JSON text, `data` too: an object, or empty.
-std::string error_frame(std::string_view id, ErrorCode code, std::string_view message, std::string_view data) {
+// The header of an error reply. `id` is JSON text, `data` too: an object, or empty.
+std::string error_header(std::string_view id, ErrorCode code, std::string_view message, std::string_view data) {
   std::string header = "{\"jsonrpc\": \"2.0\", \"id\": ";
   header += id;
   header += ", \"error\": {\"code\": ";
@@ -39,7 +43,7 @@ std::string error_frame(std::string_view id, ErrorCode code, std::string_view me
     }
   }
   header += "}}";
-  return encode_head(header);
+  return header;
 }
 
 std::string limit_data(std::uint64_t limit, std::uint64_t got) {
@@ -52,10 +56,14 @@ bool would_block(int errno_value) {
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer)
+Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer, Protocols protocols)
     : loop_(loop),
       stream_(std::move(stream)),
       peer_(std::move(peer)),
+      protocols_(protocols),
+      mode_(!protocols.echo && !protocols.http                       ? Mode::frames
+            : protocols.echo && !protocols.frames && !protocols.http ? Mode::echo
+                                                                     : Mode::undecided),
       decoder_(loop.state.options.max_header, loop.state.options.dialect) {
   loop_.connection_opened();
 }
@@ -87,7 +95,7 @@ void Connection::start_refused() {
 void Connection::arm(std::shared_ptr<Connection> self) {
   Connection& connection = *self;
   if (!connection.open_) return;
-  if (!connection.unsent_.empty() && !connection.writing_) {
+  if (connection.has_output() && !connection.writing_) {
     connection.writing_ = true;
     connection.stream_.async_wait(asio::posix::stream_descriptor::wait_write, [self](asio::error_code error) mutable {
       self->writing_ = false;
@@ -123,7 +131,7 @@ void Connection::on_writable() {
   if (!open_) return;
   loop_.refresh_clock();
   flush();
-  if (open_ && held_ && may_read()) resume();
+  if (open_ && stopped_ && may_read()) resume();
   loop_.arm_timer();
 }
 
@@ -131,24 +139,37 @@ void Connection::drain() {
   const auto self = shared_from_this();
   Turn turn = may_read() ? Turn::more : Turn::paused;
   for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
-  if (turn == Turn::blocked && !refused_ && !ended_ && decoder_.idle()) {
-    ended_ = true;
-    if (unsent_.empty()) close();
-  }
+  if (turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle()) finish();
   arm(self);
 }
 
 void Connection::on_timeout(Timeout timeout) {
+  const auto self = shared_from_this();
   switch (timeout) {
+    case Timeout::quiet:
+      quiet_.unlink();
+      if (mode_ == Mode::undecided) {
+        decide(true);
+      } else if (decoder_.end_text() && may_read()) {
+        process();
+      }
+      arm(self);
+      return;
+    case Timeout::idle:
+      if (mode_ == Mode::echo && unsent_.empty()) {  // a person may be typing
+        touch();
+        return;
+      }
+      log(LogLevel::warning, "closed: no progress for idle_timeout" + progress());
+      break;
     case Timeout::head: log(LogLevel::warning, "closed: a head was not complete within header_timeout"); break;
-    case Timeout::idle: log(LogLevel::warning, "closed: no progress for idle_timeout" + progress()); break;
     case Timeout::leaving: break;
   }
   close();
 }
 
 Connection::Turn Connection::read_turn() {
-  const Turn turn = refused_ ? discard() : decoder_.body_left() >= direct_from ? receive_file() : receive();
+  const Turn turn = leaving_now_ ? discard() : decoder_.body_left() >= direct_from ? receive_file() : receive();
   if (!open_) return Turn::closed;
   if (turn != Turn::blocked) touch();
   return turn;
@@ -157,13 +178,84 @@ Connection::Turn Connection::read_turn() {
 Connection::Turn Connection::receive() {
   const ssize_t count = ::recv(stream_.native_handle(), loop_.input.get(), EventLoop::input_size, MSG_DONTWAIT);
   if (count < 0) return would_block(errno) ? Turn::blocked : lost(errno);
-  if (count == 0) {
-    decoder_.close();
-  } else {
-    decoder_.feed({loop_.input.get(), static_cast<std::size_t>(count)});
-  }
-  return process();
+  const std::string_view bytes(loop_.input.get(), static_cast<std::size_t>(count));
+  return mode_ == Mode::undecided ? receive_first(bytes) : take(bytes);
 }
+
+Connection::Turn Connection::receive_first(std::string_view bytes) {
+  first_.append(bytes);
+  if (first_.empty()) return at_end();
+  if (!bytes.empty()) return decide(false);
+  decide(true);
+  return open_ && mode_ != Mode::undecided ? take({}) : at_end();
+}
+
+Connection::Turn Connection::decide(bool quiet) {
+  const FirstBytes first{protocols_.frames, protocols_.http};
+  const ServerOptions& options = loop_.state.options;
+  switch (first.judge(first_.view(), quiet, options.dialect, options.max_header)) {
+    case FirstBytes::Verdict::undecided:
+      if (!head_.linked()) loop_.heads.touch(head_, loop_.now);
+      loop_.quiet.touch(quiet_, loop_.now);
+      return Turn::more;
+    case FirstBytes::Verdict::tls:
+      log(LogLevel::warning, "closed: a TLS handshake, which is not spoken here");
+      close();
+      return Turn::closed;
+    case FirstBytes::Verdict::http: mode_ = Mode::http; break;
+    case FirstBytes::Verdict::frame: mode_ = Mode::frames; break;
+    case FirstBytes::Verdict::text:
+      if (!protocols_.echo && !protocols_.frames) {
+        log(LogLevel::warning, "closed: not HTTP: " + printable(first_.view().substr(0, 16)));
+        close();
+        return Turn::closed;
+      }
+      mode_ = protocols_.echo ? Mode::echo : Mode::frames;
+      break;
+  }
+  quiet_.unlink();
+  if (mode_ != Mode::http) head_.unlink();
+  Buffer bytes = std::move(first_);
+  return take(bytes.view());
+}
+
+// What the peer said, in the protocol that it speaks; nothing: it has said all.
+Connection::Turn Connection::take(std::string_view bytes) {
+  switch (mode_) {
+    case Mode::frames:
+      if (bytes.empty()) {
+        decoder_.close();
+      } else {
+        decoder_.feed(bytes);
+      }
+      return process();
+    case Mode::http: {
+      if (bytes.empty()) return at_end();
+      first_.append(bytes);
+      const std::string reply = http_answer(first_.view(), !loop_.draining);
+      if (reply.empty()) return Turn::more;
+      head_.unlink();
+      loop_.leaving.touch(leaving_, loop_.now);
+      leaving_now_ = true;
+      send(reply);
+      return Turn::more;
+    }
+    default: break;
+  }
+  if (bytes.empty()) return at_end();
+  upper_case(bytes.data(), bytes.size(), unsent_.prepare(bytes.size()));
+  unsent_.commit(bytes.size());
+  flush();
+  return !open_ ? Turn::closed : may_read() ? Turn::more : Turn::paused;
+}
+
+Connection::Turn Connection::at_end() {
+  ended_ = true;
+  if (!has_output()) close();
+  return Turn::paused;
+}
+
+void Connection::finish() { at_end(); }
 
 // A large body, past the decoder: as much as the socket has, straight into the file.
 Connection::Turn Connection::receive_file() {
@@ -179,9 +271,9 @@ Connection::Turn Connection::receive_file() {
     }
     decoder_.take_body(static_cast<std::uint64_t>(count));
     touch();
-    if (!upload_) continue;
+    if (!conversation_) continue;
     try {
-      upload_->write({block, static_cast<std::size_t>(count)});
+      conversation_->on_body({block, static_cast<std::size_t>(count)});
     } catch (const CallError& error) {
       refuse(error);
       return Turn::more;
@@ -197,92 +289,97 @@ Connection::Turn Connection::discard() {
   if (count < 0 && would_block(errno)) return Turn::blocked;
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
   if (count > 0 && discarded_ < loop_.state.options.refusal_bytes) return Turn::more;
-  if (count == 0 && !unsent_.empty()) {  // it has said all, and may still read
-    ended_ = true;
-    return Turn::paused;
-  }
+  if (count == 0 && !unsent_.empty()) return at_end();  // it has said all, and may still read
   close();
   return Turn::closed;
 }
 
 // Every event of what was fed. What a file or the format refuses ends here, as an answer.
 Connection::Turn Connection::process() {
+  stopped_ = false;
   try {
     while (open_) {  // an answer may find that the peer is gone
+      Turn turn = Turn::more;
       switch (decoder_.next_event(loop_.header)) {
         case Decoder::Event::need_data: watch_head(); return Turn::more;
-        case Decoder::Event::header_received:
-          head_.unlink();
-          begin_message();
-          break;
+        case Decoder::Event::header_received: begin_message(); break;
         case Decoder::Event::body_received:
-          if (upload_) upload_->write(decoder_.body());
+          if (conversation_) conversation_->on_body(decoder_.body());
           break;
-        case Decoder::Event::end_of_message: {
-          const Turn turn = end_message();
-          if (turn != Turn::more) return turn;
+        case Decoder::Event::end_of_message:
+          if (in_conversation_) conversation_->on_end(decoder_.offset());
+          turn = next_turn();
           break;
-        }
         case Decoder::Event::text_received:
-        case Decoder::Event::zero_received: break;
-        case Decoder::Event::connection_closed:
-          ended_ = true;
-          if (unsent_.empty()) close();
-          return Turn::paused;
+          unwatch();
+          conversation().on_text(decoder_.body());
+          turn = next_turn();
+          break;
+        case Decoder::Event::zero_received:
+          unwatch();
+          conversation().on_zero();
+          turn = next_turn();
+          break;
+        case Decoder::Event::connection_closed: return at_end();
       }
+      if (turn != Turn::more) return turn;
     }
     return Turn::closed;
   } catch (const ProtocolError& error) {
+    const std::string surplus = conversation_ ? conversation_->surplus(decoder_.offset()) : std::string();
     if (error.code() == ErrorCode::data_loss) {
-      log(LogLevel::warning, "the peer went away" + progress());
+      log(LogLevel::warning, "the peer went away" + progress() + surplus);
       close();
       return Turn::closed;
     }
-    refuse(error.code(), error.what());
+    refuse(error.code(), error.what() + surplus);
   } catch (const CallError& error) {
     refuse(error);
   } catch (const std::bad_alloc&) {
     refuse(ErrorCode::resource_exhausted, "out of memory");
+  } catch (const std::exception& error) {
+    refuse(ErrorCode::internal_error, error.what());
   }
   return Turn::more;
 }
 
+// Whether to go on with what follows in the same bytes.
+Connection::Turn Connection::next_turn() {
+  if (!open_) return Turn::closed;
+  if (may_read()) return Turn::more;
+  decoder_.retain();
+  stopped_ = true;
+  return Turn::paused;
+}
+
 void Connection::watch_head() {
   if (decoder_.in_head() && !head_.linked()) loop_.heads.touch(head_, loop_.now);
+  if (decoder_.in_text()) loop_.quiet.touch(quiet_, loop_.now);
+}
+
+void Connection::unwatch() {
+  head_.unlink();
+  quiet_.unlink();
 }
 
 void Connection::begin_message() {
+  unwatch();
   const Header& header = loop_.header;
-  if (const auto head = upload_head(header, loop_.state.options.dialect)) {
-    begin_upload(*head);
-    return;
-  }
-  if (header.has(Key::method) && !header.has(Key::result) && !header.has(Key::error)) {
+  in_conversation_ = !is_call(header, loop_.state.options.dialect);
+  if (in_conversation_) {
+    conversation().on_header(header);
+  } else if (header.has(Key::method) && !header.has(Key::result) && !header.has(Key::error)) {
     answer_method();
-    return;
+  } else {
+    throw CallError(ErrorCode::invalid_request,
+                    "neither a request nor a notification: a method goes without result, "
+                    "error and item");
   }
-  std::string keys;
-  for (const std::string& key : header.keys(8)) keys += (keys.empty() ? "" : ", ") + printable(key, 40);
-  throw CallError(ErrorCode::invalid_request, "neither a request nor an upload with a name and a size; its keys: " +
-                                                  (keys.empty() ? "none" : keys));
 }
 
-void Connection::begin_upload(const UploadHead& head) {
-  const ServerOptions& options = loop_.state.options;
-  if (!head.name->is_string()) {
-    throw CallError(ErrorCode::invalid_params, "the file name is not a string: " + printable(head.name->text, 40));
-  }
-  std::string scratch;
-  const std::string_view name = string_value(*head.name, scratch);
-  if (!options.files) throw CallError(ErrorCode::failed_precondition, "this server takes no files");
-  check_file_name(name);
-  if (head.size > options.max_file) {
-    throw CallError(ErrorCode::resource_exhausted,
-                    "file \"" + printable(name) + "\" of " + std::to_string(head.size) + " bytes: max_file is " +
-                        std::to_string(options.max_file),
-                    limit_data(options.max_file, head.size));
-  }
-  upload_.emplace(options.files->begin(name));
+Conversation& Connection::conversation() {
+  if (!conversation_) conversation_ = std::make_unique<Conversation>(*this);
+  return *conversation_;
 }
 
 // Calls come with the RPC service; until then no method is known. The body is dropped.
@@ -302,80 +399,72 @@ void Connection::answer_method() {
   const Token& method = *header.find(Key::method);
   if (!method.is_string()) throw CallError(ErrorCode::invalid_request, "the method is not a string");
   const std::string name = printable(string_value(method, scratch));
-  send(error_frame(text, ErrorCode::method_not_found, "method \"" + name + "\" not found", {}));
+  send(encode_head(error_header(text, ErrorCode::method_not_found, "method \"" + name + "\" not found", {}), prefix()));
 }
 
-// `more`: go on with what follows.
-Connection::Turn Connection::end_message() {
-  if (upload_) return publish();
-  if (may_read()) return Turn::more;
-  decoder_.retain();
-  return Turn::paused;
-}
-
-Connection::Turn Connection::publish() {
-  if (loop_.state.options.files->durability() == Durability::none) {
-    upload_->publish();
-    log_stored(*upload_);
-    upload_.reset();
-    return Turn::more;
-  }
-  publishing_ = true;
-  decoder_.retain();
-  auto upload = std::make_shared<FileStore::Upload>(std::move(*upload_));
-  upload_.reset();
-  asio::post(*loop_.state.disk, [self = shared_from_this(), upload]() mutable {
+void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
+  waiting_ = true;
+  asio::post(*loop_.state.disk, [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
     std::optional<CallError> failure;
     try {
-      upload->publish();
+      work();
     } catch (const CallError& error) {
       failure.emplace(error);
+    } catch (const std::exception& error) {
+      failure.emplace(ErrorCode::internal_error, error.what());
     }
     EventLoop& loop = self->loop_;
-    asio::post(loop.io, [self = std::move(self), upload = std::move(upload), failure = std::move(failure)]() mutable {
-      self->published(upload, std::move(failure));
+    asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)]() mutable {
+      self->work_done(std::move(failure), then);
     });
   });
-  return Turn::paused;
 }
 
-void Connection::published(const std::shared_ptr<FileStore::Upload>& upload, std::optional<CallError> failure) {
-  publishing_ = false;
+void Connection::work_done(std::optional<CallError> failure, const std::function<void()>& then) {
+  waiting_ = false;
   if (!open_) return;
+  const auto self = shared_from_this();
   loop_.refresh_clock();
   touch();
-  if (failure) {
-    refuse(*failure);
-  } else {
-    log_stored(*upload);
+  try {
+    failure ? refuse(*failure) : then();
+  } catch (const std::exception& error) {  // of an answer that cannot be put into words
+    refuse(ErrorCode::internal_error, error.what());
   }
-  if (open_) resume();
+  if (open_ && may_read()) {
+    resume();
+  } else {
+    arm(self);
+  }
   loop_.arm_timer();
 }
 
 // Goes on after a pause: first with what was received before it.
 void Connection::resume() {
   const auto self = shared_from_this();
-  if (!refused_ && process() == Turn::more && loop_.draining) drain();
+  stopped_ = false;
+  if (leaving_now_ || process() == Turn::more) {
+    if (open_ && loop_.draining) drain();
+  }
   arm(self);
 }
 
 bool Connection::may_read() {
   held_ = unsent_.size() > (held_ ? low_water : high_water);
-  return !held_ && !publishing_ && !ended_;
+  return !held_ && !waiting_ && !sending_ && !ended_;
 }
 
 void Connection::refuse(ErrorCode code, const std::string& message, const std::string& data) {
-  upload_.reset();
-  head_.unlink();
-  refused_ = true;
+  if (conversation_) conversation_->abandon();
+  unwatch();
+  leaving_now_ = true;
   log(LogLevel::warning, "refused: " + message);
   loop_.leaving.touch(leaving_, loop_.now);
-  send(error_frame("null", code, message, data));
+  send(encode_head(error_header("null", code, message, data), prefix()));
 }
 
 Connection::Turn Connection::lost(int errno_value) {
-  if (!decoder_.idle() || upload_) {
+  if (!decoder_.idle() || sending_) {
     log(LogLevel::warning, "the peer went away (" + std::generic_category().message(errno_value) + ")" + progress());
   }
   close();
@@ -387,19 +476,68 @@ void Connection::send(std::string_view bytes) {
   flush();
 }
 
+void Connection::send_file(FileStore::Download file, std::string trailer) {
+  sending_.emplace(Sending{std::move(file), 0, std::move(trailer)});
+  flush();
+}
+
 void Connection::flush() {
+  int pieces = 0;
+  do {
+    if (!send_unsent()) return;
+    if (sending_ && (pieces++ == blocks_per_turn || !send_piece())) return;
+  } while (sending_ || !unsent_.empty());
+  unsent_.release();
+  if (leaving_now_) ::shutdown(stream_.native_handle(), SHUT_WR);
+  if (ended_) close();
+}
+
+// False if not all of it went: the socket is full, or the connection lost.
+bool Connection::send_unsent() {
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (sending_ ? MSG_MORE : 0);  // a head and its file in one segment
   while (!unsent_.empty()) {
-    const ssize_t count = ::send(stream_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t count = ::send(stream_.native_handle(), unsent_.data(), unsent_.size(), flags);
     if (count < 0) {
       if (!would_block(errno)) lost(errno);
-      return;
+      return false;
     }
     unsent_.consume(static_cast<std::size_t>(count));
     touch();
   }
-  unsent_.release();
-  if (refused_) ::shutdown(stream_.native_handle(), SHUT_WR);
-  if (ended_) close();
+  return true;
+}
+
+// The same for the next piece of a file, from the page cache to the socket where the system can.
+bool Connection::send_piece() {
+  const std::uint64_t left = sending_->file.size() - static_cast<std::uint64_t>(sending_->offset);
+  if (left == 0) {
+    unsent_.append(sending_->trailer);
+    sending_.reset();
+    return true;
+  }
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, EventLoop::file_block_size));
+  const int file = sending_->file.descriptor();
+  ssize_t count = ::sendfile(stream_.native_handle(), file, &sending_->offset, size);
+  if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
+    count = ::pread(file, loop_.file_block(), size, sending_->offset);
+    if (count > 0) {
+      count = ::send(stream_.native_handle(), loop_.file_block(), static_cast<std::size_t>(count),
+                     MSG_NOSIGNAL | MSG_DONTWAIT);
+      sending_->offset += std::max<ssize_t>(count, 0);
+    }
+  }
+  if (count > 0) {
+    touch();
+    return true;
+  }
+  if (count < 0 && would_block(errno)) return false;
+  if (count == 0) {  // a part was sent as the whole: the peer has to learn that it is none
+    log(LogLevel::error, "\"" + printable(sending_->file.name()) + "\" became shorter while it was sent");
+    close();
+  } else {
+    lost(errno);
+  }
+  return false;
 }
 
 void Connection::close() {
@@ -408,7 +546,9 @@ void Connection::close() {
   idle_.unlink();
   head_.unlink();
   leaving_.unlink();
-  upload_.reset();
+  quiet_.unlink();
+  sending_.reset();
+  if (conversation_) conversation_->abandon();
   asio::error_code ignored;
   stream_.close(ignored);
   loop_.connection_closed();
@@ -416,16 +556,14 @@ void Connection::close() {
 
 void Connection::log(LogLevel level, const std::string& text) { loop_.state.log(level, peer_ + ": " + text); }
 
-void Connection::log_stored(const FileStore::Upload& upload) {
-  log(LogLevel::info, "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
-}
-
 // How far a message got, for log lines.
 std::string Connection::progress() const {
-  if (upload_) {
-    return ", " + std::to_string(decoder_.body_left()) + " bytes before the end of \"" + printable(upload_->name()) +
-           "\"";
+  if (sending_) {
+    return ", " + std::to_string(sending_->file.size() - static_cast<std::uint64_t>(sending_->offset)) +
+           " bytes before the end of \"" + printable(sending_->file.name()) + "\"";
   }
+  std::string upload = conversation_ ? conversation_->progress(decoder_.body_left()) : std::string();
+  if (!upload.empty()) return upload;
   return decoder_.idle() ? "" : ", inside a message";
 }
 

@@ -4,6 +4,7 @@
 
 #include <asio/posix/stream_descriptor.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,12 +16,22 @@
 
 namespace framecall {
 
+class Conversation;
+
 /// Lives in the handlers that wait for it; belongs to one loop, and runs on its thread only.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  enum class Timeout : std::uint8_t { head, idle, leaving };
+  enum class Timeout : std::uint8_t { head, idle, leaving, quiet };
 
-  Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer);
+  // What a turn ended with.
+  enum class Turn : std::uint8_t {
+    blocked,  // nothing more to read now
+    more,     // there may be more to read
+    paused,   // no reading until a file is published or sent, work is done, or replies are read
+    closed,
+  };
+
+  Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer, Protocols protocols);
   ~Connection();
 
   void start();
@@ -28,16 +39,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start_refused();
   /// Uses up what has arrived already, then closes at the next place between two messages.
   void drain();
-  /// Closes, with one line in the log.
+  /// Closes, with one line in the log; `quiet` ends what may be a raw text.
   void on_timeout(Timeout timeout);
 
+  // For its Conversation.
+  const ServerOptions& options() const { return loop_.state.options; }
+  const PrefixFormat& prefix() const { return decoder_.prefix(); }
+  void send(std::string_view bytes);
+  /// Sends a file, then `trailer`; nothing is read meanwhile.
+  void send_file(FileStore::Download file, std::string trailer);
+  /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
+  /// of `work` is a refusal instead.
+  void wait_for(std::function<void()> work, std::function<void()> then);
+  /// Closes once everything is sent.
+  void finish();
+  void log(LogLevel level, const std::string& text);
+  /// The address of the peer, for messages.
+  const std::string& peer() const { return peer_; }
+
  private:
-  // What a turn ended with.
-  enum class Turn : std::uint8_t {
-    blocked,  // nothing more to read now
-    more,     // there may be more to read
-    paused,   // no reading until a file is published, or replies are read
-    closed,
+  enum class Mode : std::uint8_t { undecided, frames, echo, http };
+
+  struct Sending {
+    FileStore::Download file;
+    off_t offset;
+    std::string trailer;
   };
 
   static void arm(std::shared_ptr<Connection> self);
@@ -45,44 +71,54 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_writable();
   Turn read_turn();
   Turn receive();
+  Turn receive_first(std::string_view bytes);
+  Turn decide(bool quiet);
+  Turn take(std::string_view bytes);
   Turn receive_file();
   Turn discard();
   Turn process();
 
   void begin_message();
-  void begin_upload(const UploadHead& head);
   void answer_method();
-  Turn end_message();
-  Turn publish();
-  void published(const std::shared_ptr<FileStore::Upload>& upload, std::optional<CallError> failure);
+  Conversation& conversation();
+  Turn next_turn();
+  void work_done(std::optional<CallError> failure, const std::function<void()>& then);
 
   void refuse(ErrorCode code, const std::string& message, const std::string& data = {});
   void refuse(const CallError& error) { refuse(error.code(), error.what(), error.data()); }
   Turn lost(int errno_value);
-  void send(std::string_view bytes);
+  Turn at_end();
   void flush();
+  bool send_unsent();
+  bool send_piece();
+  bool has_output() const { return !unsent_.empty() || sending_; }
   bool may_read();
   void resume();
   void touch() { loop_.idle.touch(idle_, loop_.now); }
   void watch_head();
+  void unwatch();
   void close();
-  void log(LogLevel level, const std::string& text);
-  void log_stored(const FileStore::Upload& upload);
   std::string progress() const;
 
   EventLoop& loop_;
   asio::posix::stream_descriptor stream_;
   std::string peer_;
-  TimerHook idle_{this}, head_{this}, leaving_{this};
+  TimerHook idle_{this}, head_{this}, leaving_{this}, quiet_{this};
+  Protocols protocols_;
+  Mode mode_;
   Decoder decoder_;
-  std::optional<FileStore::Upload> upload_;
+  std::unique_ptr<Conversation> conversation_;  // once there is one
+  std::optional<Sending> sending_;
+  Buffer first_;  // bytes before it is known what they are; the head of an HTTP request
   Buffer unsent_;
   std::uint64_t discarded_ = 0;
   bool open_ = true;
   bool reading_ = false, writing_ = false;  // a wait is out
-  bool refused_ = false;                    // the reason is on its way; what still comes is dropped
+  bool leaving_now_ = false;                // the last word is on its way; what still comes is dropped
   bool ended_ = false;                      // the peer has said all; close when it has all replies
-  bool publishing_ = false;                 // a file waits for the disk
+  bool waiting_ = false;                    // for work of another thread
+  bool in_conversation_ = false;            // the message under way is no call
+  bool stopped_ = false;                    // in the middle of what was read
   bool held_ = false;                       // too much unsent
 };
 

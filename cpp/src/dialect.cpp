@@ -105,6 +105,28 @@ Json json_with(const Json& value, const AnswerValues& values) {
   return result;
 }
 
+std::string file_members(const Dialect& dialect, std::string_view name, std::uint64_t size, std::string_view checksum) {
+  std::string text;
+  const auto write = [&](std::string_view value) {
+    dialect.escape_non_ascii ? write_string(text, value) : write_unescaped(text, value);
+  };
+  write(dialect.name_keys.front());
+  text += ": ";
+  write(name);
+  text += ", ";
+  write(dialect.size_keys.front());
+  text += ": ";
+  write_integer(text, size);
+  if (!checksum.empty() && dialect.checksum_place == Dialect::ChecksumPlace::header) {
+    text += ", ";
+    write(dialect.checksum_keys.front());
+    text += ": ";
+    write(checksum);
+  }
+  if (!dialect.extra_members.empty()) (text += ", ") += dialect.extra_members;
+  return text;
+}
+
 }  // namespace
 
 const Dialect& default_dialect() {
@@ -112,34 +134,20 @@ const Dialect& default_dialect() {
   return dialect;
 }
 
+std::string file_header(const Dialect& dialect, std::string_view name, std::uint64_t size, std::string_view checksum) {
+  return std::string("{").append(file_members(dialect, name, size, checksum)).append("}");
+}
+
 std::string upload_header(const Dialect& dialect, std::string_view name, std::uint64_t size,
                           std::string_view checksum) {
   std::string text = "{";
-  const auto write_text = [&](std::string_view value) {
-    dialect.escape_non_ascii ? write_string(text, value) : write_unescaped(text, value);
-  };
   if (dialect.upload_form == Dialect::UploadForm::operation && !dialect.operation_keys.empty()) {
-    write_text(dialect.operation_keys.front());
+    write_string(text, dialect.operation_keys.front());
     text += ": ";
-    write_text(word_for(dialect, Operation::upload));
+    write_string(text, word_for(dialect, Operation::upload));
     text += ", ";
   }
-  write_text(dialect.name_keys.front());
-  text += ": ";
-  write_text(name);
-  text += ", ";
-  write_text(dialect.size_keys.front());
-  text += ": ";
-  write_integer(text, size);
-  if (!checksum.empty() && dialect.checksum_place == Dialect::ChecksumPlace::header) {
-    text += ", ";
-    write_text(dialect.checksum_keys.front());
-    text += ": ";
-    write_text(checksum);
-  }
-  if (!dialect.extra_members.empty()) (text += ", ") += dialect.extra_members;
-  text += '}';
-  return text;
+  return text.append(file_members(dialect, name, size, checksum)).append("}");
 }
 
 std::string request_header(const Dialect& dialect, Operation operation, std::string_view name) {

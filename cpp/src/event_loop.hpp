@@ -114,7 +114,8 @@ class EventLoop {
   // The lists outlive the io_context: its destructor drops connections, which unlink themselves.
   TimerList idle;     ///< every connection, by its last progress
   TimerList heads;    ///< those with an unfinished head, by its first byte
-  TimerList leaving;  ///< those that were refused
+  TimerList leaving;  ///< those that were told the last word
+  TimerList quiet;    ///< those that may have said something whole: a raw text has no end
   std::int64_t now = 0;
   bool draining = false;
   std::function<void()> on_finished;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -220,6 +221,48 @@ FileStore::Upload FileStore::begin(std::string_view name) {
       refuse(error.code().value());
     }
   }
+}
+
+FileStore::Download FileStore::open(std::string_view name) {
+  check_file_name(name);
+  std::string text(name);
+  const auto refuse = [&](ErrorCode code, const std::string& why) {
+    throw CallError(code, "cannot read \"" + printable(name) + "\": " + why);
+  };
+  // O_NONBLOCK: a FIFO must not hold us up.
+  const int descriptor =
+      ::openat(folders()->root.get(), text.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  if (descriptor < 0 && errno == ELOOP) refuse(ErrorCode::not_found, "not a regular file");
+  if (descriptor < 0) refuse(error_code_of(errno), std::generic_category().message(errno));
+  Download download(std::move(text), descriptor, 0);
+  struct stat status{};
+  if (::fstat(descriptor, &status) != 0) refuse(error_code_of(errno), std::generic_category().message(errno));
+  if (!S_ISREG(status.st_mode)) refuse(ErrorCode::not_found, "not a regular file");
+  download.size_ = static_cast<std::uint64_t>(status.st_size);
+  return download;
+}
+
+std::vector<std::string> FileStore::list() {
+  const std::shared_ptr<Folders> folders = this->folders();
+  std::vector<std::string> names;
+  for (std::string& name : names_in(folders->root.get())) {
+    struct stat status{};
+    const bool regular =
+        ::fstatat(folders->root.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
+    if (regular) names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+FileStore::Download::Download(std::string name, int descriptor, std::uint64_t size)
+    : name_(std::move(name)), descriptor_(descriptor), size_(size) {}
+
+FileStore::Download::Download(Download&& other) noexcept
+    : name_(std::move(other.name_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(other.size_) {}
+
+FileStore::Download::~Download() {
+  if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 FileStore::Upload::Upload(std::shared_ptr<Folders> folders, Durability durability, std::string name, std::string part,

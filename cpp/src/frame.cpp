@@ -42,22 +42,20 @@ std::int64_t prefix_value(std::string_view bytes, const PrefixFormat& format) {
 
 bool opens_header(char c) { return c == '{' || c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\xef'; }
 
-enum class Match : std::uint8_t { no, maybe, yes };
-
 // Whether `bytes` begin with a prefix of this format and a header.
-Match match(std::string_view bytes, const PrefixFormat& format, const Dialect& dialect, std::uint32_t max_header) {
+FrameStart match(std::string_view bytes, const PrefixFormat& format, const Dialect& dialect, std::uint32_t max_header) {
   const std::string_view prefix = bytes.substr(0, format.width);
   const std::int64_t value = prefix_value(prefix, format);
   if (format.kind == PrefixFormat::Kind::decimal && value < 0 &&
       prefix.find_first_not_of(' ') != std::string_view::npos)
-    return Match::no;
-  if (value > static_cast<std::int64_t>(max_header)) return Match::no;
-  if (value < 0 && format.kind == PrefixFormat::Kind::binary) return Match::no;
-  if (bytes.size() < format.width) return Match::maybe;
-  if (value == 0 && dialect.zero_prefix != Dialect::ZeroPrefix::refuse) return Match::yes;
-  if (value < 2) return Match::no;
-  if (bytes.size() == format.width) return Match::maybe;
-  return opens_header(bytes[format.width]) ? Match::yes : Match::no;
+    return FrameStart::no;
+  if (value > static_cast<std::int64_t>(max_header)) return FrameStart::no;
+  if (value < 0 && format.kind == PrefixFormat::Kind::binary) return FrameStart::no;
+  if (bytes.size() < format.width) return FrameStart::maybe;
+  if (value == 0 && dialect.zero_prefix != Dialect::ZeroPrefix::refuse) return FrameStart::yes;
+  if (value < 2) return FrameStart::no;
+  if (bytes.size() == format.width) return FrameStart::maybe;
+  return opens_header(bytes[format.width]) ? FrameStart::yes : FrameStart::no;
 }
 
 // Printable, in whatever encoding.
@@ -127,6 +125,16 @@ std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
   }
   head += header;
   return head;
+}
+
+FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size) {
+  FrameStart best = FrameStart::no;
+  for (const PrefixFormat& format : dialect.prefixes) {
+    const FrameStart result = match(bytes, format, dialect, max_header_size);
+    if (result == FrameStart::yes) return result;
+    if (result == FrameStart::maybe) best = result;
+  }
+  return best;
 }
 
 Decoder::Decoder(std::uint32_t max_header_size, const Dialect& dialect)
@@ -207,13 +215,13 @@ bool Decoder::find_start() {
   bool maybe = false;
   for (const PrefixFormat& format : prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes)) {
     if (text && (quiet_ || closed_ || bytes.find('\n') != std::string_view::npos)) break;
-    const Match result = match(bytes, format, *dialect_, max_header_size_);
-    if (result == Match::yes && !maybe) {
+    const FrameStart result = match(bytes, format, *dialect_, max_header_size_);
+    if (result == FrameStart::yes && !maybe) {
       prefix_ = format;
       prefix_known_ = start_known_ = true;
       return true;
     }
-    maybe = maybe || result != Match::no;
+    maybe = maybe || result != FrameStart::no;
   }
   if (maybe) {
     head_.append(window_);
@@ -247,9 +255,9 @@ bool Decoder::read_text() {
     bool maybe = false;
     std::size_t start = zero - std::min<std::size_t>(zero, prefix_.width - 1u);
     for (; start <= zero; ++start) {
-      const Match result = match(ahead(start, scratch), prefix_, *dialect_, max_header_size_);
-      if (result == Match::yes) break;
-      maybe = maybe || result == Match::maybe;
+      const FrameStart result = match(ahead(start, scratch), prefix_, *dialect_, max_header_size_);
+      if (result == FrameStart::yes) break;
+      maybe = maybe || result == FrameStart::maybe;
     }
     if (start > zero && (!maybe || whole)) {
       fail(ErrorCode::invalid_request, offset_, "a raw line with a NUL in it, and no frame behind it");

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "connection.hpp"
 #include "event_loop.hpp"
 #include "sockets.hpp"
+#include "udp_service.hpp"
 
 namespace framecall {
 namespace {
@@ -35,6 +37,13 @@ unsigned processors() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
+}
+
+// For what makes an event loop wait: flushes, checksums, password hashes, commands.
+bool needs_disk_threads(const ServerOptions& options) {
+  const Dialect& dialect = options.dialect;
+  return (options.files && options.files->durability() != Durability::none) || !dialect.operation_keys.empty() ||
+         dialect.lines || dialect.login != Dialect::Login::none;
 }
 
 }  // namespace
@@ -58,11 +67,23 @@ class Server::Implementation {
     for (auto& loop : loops_) loop->on_finished = nullptr;
   }
 
-  Endpoint listen(const Endpoint& endpoint) {
+  Endpoint listen(const Endpoint& endpoint, Protocols protocols) {
+    if (protocols.echo && state_.options.dialect.lines) {
+      throw std::invalid_argument("raw echo, and the raw lines of the dialect \"" + state_.options.dialect.name +
+                                  "\", cannot be told apart on " + endpoint.to_string());
+    }
     const int socket = open_listener(endpoint);
-    listeners_.push_back(std::make_unique<Listener>(first().io, socket, endpoint.path));
+    listeners_.push_back(std::make_unique<Listener>(first().io, socket, endpoint.path, protocols));
     Endpoint bound = bound_endpoint(socket);
     if (!endpoint.is_unix()) bound.host = endpoint.host;
+    return bound;
+  }
+
+  Endpoint listen_udp(const Endpoint& endpoint, std::optional<std::string> reply) {
+    const int socket = open_udp_listener(endpoint);
+    udp_.push_back(std::make_unique<UdpService>(first(), socket, std::move(reply)));
+    Endpoint bound = bound_endpoint(socket);
+    bound.host = endpoint.host;
     return bound;
   }
 
@@ -72,14 +93,13 @@ class Server::Implementation {
     ::sigfillset(&all);
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (state_.options.files && state_.options.files->durability() != Durability::none) {
-      state_.disk.emplace(disk_threads);
-    }
+    if (needs_disk_threads(state_.options)) state_.disk.emplace(disk_threads);
     for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->io.run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     for (auto& listener : listeners_) {
       asio::post(first().io, [this, &listener = *listener] { wait_for_connections(listener); });
     }
+    for (auto& service : udp_) asio::post(first().io, [&service = *service] { service.start(); });
   }
 
   void drain() {
@@ -90,6 +110,7 @@ class Server::Implementation {
         accept_some(*listener);  // those that are connected already, as far as they know
         listener->close();
       }
+      for (auto& service : udp_) service->close();
       drain_timer_.expires_after(state_.options.drain_timeout);
       drain_timer_.async_wait([this](asio::error_code error) {
         if (error) return;
@@ -120,8 +141,8 @@ class Server::Implementation {
 
  private:
   struct Listener {
-    Listener(asio::io_context& io, int socket, std::string unix_path)
-        : stream(io, socket), pause(io), path(std::move(unix_path)) {}
+    Listener(asio::io_context& io, int socket, std::string unix_path, Protocols taken)
+        : stream(io, socket), pause(io), path(std::move(unix_path)), protocols(taken) {}
     void close() {
       asio::error_code ignored;
       stream.close(ignored);
@@ -133,6 +154,7 @@ class Server::Implementation {
     asio::posix::stream_descriptor stream;
     asio::steady_timer pause;
     std::string path;
+    Protocols protocols;
   };
 
   static std::vector<std::unique_ptr<EventLoop>> make_loops(ServerState& state) {
@@ -179,7 +201,7 @@ class Server::Implementation {
                                    SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket >= 0) {
         set_no_delay(socket);
-        open(socket, peer_name(address));
+        open(socket, peer_name(address), listener.protocols);
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         state_.log(LogLevel::error, "cannot take connections: " + std::generic_category().message(errno));
         return false;
@@ -190,7 +212,7 @@ class Server::Implementation {
     return true;
   }
 
-  void open(int socket, std::string peer) {
+  void open(int socket, std::string peer, Protocols protocols) {
     const std::size_t count = ++state_.connection_count;
     const std::size_t limit = state_.options.max_connections;
     if (count > limit + refused_at_once) {
@@ -201,8 +223,9 @@ class Server::Implementation {
     EventLoop& loop = *loops_[next_loop_++ % loops_.size()];
     // An owner from the start: the loop may be stopped before it gets there.
     asio::posix::stream_descriptor stream(loop.io, socket);
-    asio::post(loop.io, [&loop, stream = std::move(stream), peer = std::move(peer), refused = count > limit]() mutable {
-      const auto connection = std::make_shared<Connection>(loop, std::move(stream), std::move(peer));
+    asio::post(loop.io, [&loop, stream = std::move(stream), peer = std::move(peer), protocols,
+                         refused = count > limit]() mutable {
+      const auto connection = std::make_shared<Connection>(loop, std::move(stream), std::move(peer), protocols);
       refused ? connection->start_refused() : connection->start();
     });
   }
@@ -222,6 +245,7 @@ class Server::Implementation {
   ServerState state_;
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<UdpService>> udp_;
   asio::steady_timer drain_timer_{first().io};
   std::vector<std::thread> threads_;
   std::mutex wait_mutex_;
@@ -232,7 +256,12 @@ class Server::Implementation {
 
 Server::Server(ServerOptions options) : implementation_(std::make_unique<Implementation>(std::move(options))) {}
 Server::~Server() = default;
-Endpoint Server::listen(const Endpoint& endpoint) { return implementation_->listen(endpoint); }
+Endpoint Server::listen(const Endpoint& endpoint, Protocols protocols) {
+  return implementation_->listen(endpoint, protocols);
+}
+Endpoint Server::listen_udp(const Endpoint& endpoint, std::optional<std::string> reply) {
+  return implementation_->listen_udp(endpoint, std::move(reply));
+}
 void Server::start() { implementation_->start(); }
 void Server::drain() { implementation_->drain(); }
 void Server::stop() { implementation_->stop(); }

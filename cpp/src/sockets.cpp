@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <system_error>
 #include <vector>
 
@@ -40,10 +41,10 @@ Address unix_address(const std::string& path) {
   return address;
 }
 
-std::vector<Address> resolve(const Endpoint& endpoint, bool passive) {
+std::vector<Address> resolve(const Endpoint& endpoint, bool passive, int kind = SOCK_STREAM) {
   if (endpoint.is_unix()) return {unix_address(endpoint.path)};
   addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_socktype = kind;
   hints.ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0);
   addrinfo* list = nullptr;
   const int result = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
@@ -65,8 +66,8 @@ std::vector<Address> resolve(const Endpoint& endpoint, bool passive) {
   return addresses;
 }
 
-int new_socket(const Address& address) {
-  return ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+int new_socket(const Address& address, int kind = SOCK_STREAM) {
+  return ::socket(address.storage.ss_family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 // A socket file outlives its server; one that nobody listens on any more is in the way.
@@ -122,6 +123,18 @@ int open_listener(const Endpoint& endpoint) {
     ::close(socket);
   }
   fail(problem, "cannot listen on " + endpoint.to_string());
+}
+
+int open_udp_listener(const Endpoint& endpoint) {
+  if (endpoint.is_unix()) throw std::invalid_argument(endpoint.to_string() + ": UDP needs a host and a port");
+  int problem = ENOENT;
+  for (const Address& address : resolve(endpoint, true, SOCK_DGRAM)) {
+    const int socket = new_socket(address, SOCK_DGRAM);
+    if (socket >= 0 && ::bind(socket, address.get(), address.size) == 0) return socket;
+    problem = errno;
+    if (socket >= 0) ::close(socket);
+  }
+  fail(problem, "cannot bind " + endpoint.to_string());
 }
 
 int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout) {

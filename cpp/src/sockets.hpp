@@ -13,6 +13,9 @@ namespace framecall {
 /// A listening, non-blocking socket. Of a host with several addresses the first that can be bound, IPv4 before IPv6.
 int open_listener(const Endpoint& endpoint);
 
+/// A bound, non-blocking UDP socket. Throws std::invalid_argument for a Unix endpoint.
+int open_udp_listener(const Endpoint& endpoint);
+
 /// A connected, non-blocking socket with TCP_NODELAY, within `timeout` for all addresses of the host together.
 int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout);
 

@@ -16,10 +16,11 @@ namespace fs = std::filesystem;
 // A new module has to be put on a floor here; `include/framecall/x.hpp`, `src/x.hpp` and `src/x.cpp` are the module x.
 const std::vector<std::set<std::string>> floors = {
     {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text"},  // text and values
-    {"dialect", "dialect_file", "frame"},                                                     // bytes to events
+    {"dialect", "dialect_file", "first_bytes", "frame"},                                      // bytes to events
     {"file_store", "users"},                                                                  // files
-    {"command_table", "connection", "event_loop", "server_options", "sockets"},  // Asio and sockets begin here
-    {"raw_client", "server", "udp_client", "upload_client"},                     // what a program uses
+    {"command_table", "connection", "conversation", "event_loop", "server_options", "sockets",
+     "udp_service"},                                          // Asio and sockets begin here
+    {"raw_client", "server", "udp_client", "upload_client"},  // what a program uses
 };
 constexpr int first_floor_with_sockets = 3;
 

@@ -104,9 +104,12 @@ inline constexpr std::size_t checksum_size = 32;
 /// The taught format. Lives as long as the program.
 const Dialect& default_dialect();
 
-/// The header of an upload or a download as JSON text, `{"file_name": NAME, "file_size": SIZE}`, keys as the dialect
-/// sends them, then its extra members and, where it belongs there, the checksum. `name` is generalised UTF-8; throws
+/// The header in front of a file as JSON text, `{"file_name": NAME, "file_size": SIZE}`, keys as the dialect sends them,
+/// then, where it belongs there, the checksum, and the extra members. `name` is generalised UTF-8; throws
 /// std::invalid_argument if it is not.
+std::string file_header(const Dialect& dialect, std::string_view name, std::uint64_t size,
+                        std::string_view checksum = {});
+/// The same for an upload: behind the operation, where the dialect sends one.
 std::string upload_header(const Dialect& dialect, std::string_view name, std::uint64_t size,
                           std::string_view checksum = {});
 

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace framecall {
 
@@ -28,6 +29,7 @@ void check_file_name(std::string_view name);
 class FileStore {
  public:
   class Upload;
+  class Download;
 
   /// Throws std::system_error unless `root` is a folder that can be written to.
   explicit FileStore(std::filesystem::path root, Durability durability = Durability::close);
@@ -37,6 +39,12 @@ class FileStore {
   /// A file on its way in. Throws CallError for a bad name, a folder under the name, or what the system refuses.
   /// A root folder that was removed and made again is found again.
   Upload begin(std::string_view name);
+
+  /// A regular file, open for reading: it stays as it is now, whatever happens to its name. Throws CallError for a bad
+  /// name, not_found for one that is no regular file (links are not followed), or what the system refuses.
+  Download open(std::string_view name);
+  /// The names of the regular files, sorted bytewise. Throws CallError.
+  std::vector<std::string> list();
 
   const std::filesystem::path& root() const { return root_; }
   Durability durability() const { return durability_; }
@@ -50,6 +58,26 @@ class FileStore {
   Durability durability_;
   std::mutex mutex_;  // of folders_
   std::shared_ptr<Folders> folders_;
+};
+
+/// A file on its way out.
+class FileStore::Download {
+ public:
+  Download(Download&&) noexcept;
+  Download& operator=(Download&&) = delete;
+  ~Download();
+
+  const std::string& name() const { return name_; }
+  std::uint64_t size() const { return size_; }
+  int descriptor() const { return descriptor_; }
+
+ private:
+  friend class FileStore;
+  Download(std::string name, int descriptor, std::uint64_t size);
+
+  std::string name_;
+  int descriptor_;
+  std::uint64_t size_;
 };
 
 /// A part file. Without publish() it leaves nothing behind. One thread at a time.

@@ -26,6 +26,10 @@ inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 /// Throws std::invalid_argument above largest_max_header_size, and for a header that the prefix has no room for.
 std::string encode_head(std::string_view header, const PrefixFormat& prefix = PrefixFormat());
 
+/// Whether a stream that begins with `bytes` begins with a frame: a length that can be one, then what opens an object.
+enum class FrameStart : std::uint8_t { no, maybe, yes };
+FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size);
+
 /// Reads frames from a stream, wherever it was cut. Two ways to hand it bytes, never both at once:
 ///
 ///   prepare() / commit(): bytes go into the decoder's own block (blocking recv, asyncio.BufferedProtocol);

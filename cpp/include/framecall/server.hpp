@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "framecall/endpoint.hpp"
 #include "framecall/server_options.hpp"
@@ -18,7 +20,10 @@ class Server {
 
   /// Binds; connections are taken from start() on. May be called several times, before start(). Returns the bound
   /// address, with the port that was picked for port 0. Throws std::system_error.
-  Endpoint listen(const Endpoint& endpoint);
+  Endpoint listen(const Endpoint& endpoint, Protocols protocols = Protocols());
+  /// One UDP socket: every datagram gets one back, in ASCII upper case, or `reply` if there is one. Before start(), any
+  /// number of times. Throws std::system_error, std::invalid_argument for a Unix endpoint.
+  Endpoint listen_udp(const Endpoint& endpoint, std::optional<std::string> reply = std::nullopt);
   /// Starts the threads and returns.
   void start();
   /// Ends with grace: no new connections, idle ones closed, messages under way finished until drain_timeout.

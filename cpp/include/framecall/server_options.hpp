@@ -7,19 +7,30 @@
 #include <memory>
 #include <string_view>
 
+#include "framecall/command_table.hpp"
 #include "framecall/dialect.hpp"
 #include "framecall/file_store.hpp"
 #include "framecall/frame.hpp"
+#include "framecall/users.hpp"
 
 namespace framecall {
 
 enum class LogLevel : std::uint8_t { info, warning, error };
 
+/// What one listener takes, told apart by the first bytes of a connection (PROTOCOL.md, section 8).
+struct Protocols {
+  bool frames = true;
+  bool echo = false;  ///< raw bytes, sent back in ASCII upper case; not with a dialect that reads raw lines
+  bool http = false;  ///< GET /healthz
+};
+
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
   std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused
   Dialect dialect;
-  unsigned threads = 0;  ///< event loops; 0: one per processor that this process may use
+  std::shared_ptr<const Users> users;            ///< for dialects with a login; null: nobody gets in
+  std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
+  unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
 
   std::uint32_t max_header = default_max_header_size;                   ///< bytes
   std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload

@@ -1,0 +1,373 @@
+#include "conversation.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "connection.hpp"
+#include "framecall/json_text.hpp"
+
+namespace framecall {
+namespace {
+
+constexpr std::uint64_t max_message_body = 1 << 20;  // of messages that are answered with themselves
+
+std::string limit_data(std::uint64_t limit, std::uint64_t got) {
+  return "{\"limit\": " + std::to_string(limit) + ", \"got\": " + std::to_string(got) + "}";
+}
+
+std::string size_only(const Dialect& dialect, std::uint64_t size) {
+  std::string header = "{";
+  write_string(header, dialect.command_size_key);
+  return header.append(": ").append(std::to_string(size)).append("}");
+}
+
+bool is_checksum(std::string_view text) {
+  return text.size() == checksum_size && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+bool equal_checksums(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return (x | 0x20) == (y | 0x20); });
+}
+
+std::string joined(const std::vector<std::string>& keys) {
+  std::string text;
+  for (const std::string& key : keys) text += (text.empty() ? "" : ", ") + printable(key, 40);
+  return text.empty() ? "none" : text;
+}
+
+std::string last_part(const Dialect& dialect, std::string_view name) {
+  if (!dialect.last_path_part) return std::string(name);
+  const std::size_t slash = name.find_last_of("/\\");
+  return std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
+}
+
+FileStore& files_of(const ServerOptions& options) {
+  if (options.files) return *options.files;
+  throw CallError(ErrorCode::failed_precondition, "this server takes no files");
+}
+
+}  // namespace
+
+Conversation::Conversation(Connection& connection)
+    : connection_(connection),
+      dialect_(connection.options().dialect),
+      logged_in_(dialect_.login == Dialect::Login::none) {}
+
+void Conversation::on_header(const Header& header) {
+  as_text_ = false;
+  operation_ = operation_of(header, dialect_);
+  const auto head = upload_head(header, dialect_);
+  const bool free =
+      operation_ == Operation::login || operation_ == Operation::register_user || operation_ == Operation::quit;
+  if (!logged_in_ && !free) return;
+  switch (operation_) {
+    case Operation::upload:
+      if (head) begin_upload(*head, header);
+      break;
+    case Operation::login:
+      user_ = text_of(header, dialect_.user_keys).value_or("");
+      password_ = text_of(header, dialect_.password_keys).value_or("");
+      break;
+    case Operation::download:
+    case Operation::command: argument_ = text_of(header, dialect_.name_keys).value_or(""); break;
+    case Operation::message: begin_message(header); break;
+    case Operation::list:
+    case Operation::register_user:
+    case Operation::quit: break;
+  }
+}
+
+void Conversation::begin_upload(const UploadHead& head, const Header& header) {
+  const ServerOptions& options = connection_.options();
+  if (!head.name->is_string()) {
+    throw CallError(ErrorCode::invalid_params, "the file name is not a string: " + printable(head.name->text, 40));
+  }
+  std::string scratch;
+  const std::string name = last_part(dialect_, string_value(*head.name, scratch));
+  FileStore& files = files_of(options);
+  check_file_name(name);
+  if (head.size > options.max_file) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    "file \"" + printable(name) + "\" of " + std::to_string(head.size) + " bytes: max_file is " +
+                        std::to_string(options.max_file),
+                    limit_data(options.max_file, head.size));
+  }
+  upload_.emplace(files.begin(name));
+  size_ = head.size;
+  checksum_.clear();
+  trailer_.clear();
+  if (dialect_.checksum_place != Dialect::ChecksumPlace::none &&
+      dialect_.checksum_check != Dialect::ChecksumCheck::off) {
+    digest_.emplace(DigestKind::md5);
+    checksum_ = text_of(header, dialect_.checksum_keys).value_or("");
+  }
+  answer(dialect_.before_body, {name, checksum_, {}, size_, {}});
+}
+
+void Conversation::begin_message(const Header& header) {
+  if (!dialect_.message) {
+    throw CallError(ErrorCode::invalid_request,
+                    "neither a request nor an upload with a name (" + joined(dialect_.name_keys) + ") and a size (" +
+                        joined(dialect_.size_keys) + "); its keys: " + joined(header.keys(8)) +
+                        "; the dialect settings keys.name and keys.size take other spellings");
+  }
+  const std::uint64_t size = body_size(header, dialect_);
+  if (dialect_.message.kind == Answer::Kind::echo && size > max_message_body) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    "a message with " + std::to_string(size) + " bytes behind it: max_message_body is " +
+                        std::to_string(max_message_body),
+                    limit_data(max_message_body, size));
+  }
+  message_ = header.text();
+  body_.clear();
+}
+
+void Conversation::on_body(std::string_view bytes) {
+  if (upload_) {
+    const auto file = static_cast<std::size_t>(std::min<std::uint64_t>(size_ - upload_->size(), bytes.size()));
+    upload_->write(bytes.substr(0, file));
+    if (digest_) digest_->update(bytes.substr(0, file));
+    trailer_ += bytes.substr(file);
+  } else if (logged_in_ && operation_ == Operation::message && dialect_.message.kind == Answer::Kind::echo) {
+    body_ += bytes;
+  }
+}
+
+void Conversation::on_end(std::uint64_t offset) {
+  if (upload_) {
+    last_file_ = upload_->name();
+    last_end_ = offset;
+  }
+  act(operation_, std::exchange(argument_, {}));
+}
+
+void Conversation::act(Operation operation, std::string argument) {
+  operation_ = operation;
+  if (operation == Operation::quit) {
+    connection_.finish();
+    return;
+  }
+  if (operation == Operation::login) {
+    log_in();
+    return;
+  }
+  if (!logged_in_ || operation == Operation::register_user) {
+    connection_.log(LogLevel::warning, operation == Operation::register_user ? "refused: users register elsewhere"
+                                                                             : "refused: a request before the login");
+    answer(dialect_.login_failed, {});
+    done();
+    return;
+  }
+  switch (operation) {
+    case Operation::upload: end_upload(); break;
+    case Operation::download: send_file(argument); break;
+    case Operation::list: send_list(); break;
+    case Operation::command: run_command(std::move(argument)); break;
+    default:
+      if (dialect_.message.kind == Answer::Kind::echo) {
+        send_frame(message_);
+        connection_.send(body_);
+      } else {
+        answer(dialect_.message, {});
+      }
+      done();
+  }
+}
+
+void Conversation::on_text(std::string_view line) {
+  const std::size_t begin = std::min(line.find_first_not_of(" \t\r\n"), line.size());
+  line.remove_prefix(begin);
+  if (line.empty()) return;
+  if (line.front() == '{') {
+    Header header;
+    header.read(line.substr(0, line.find_last_of('}') + 1));
+    on_header(header);
+    if (operation_ == Operation::upload) throw CallError(ErrorCode::invalid_request, "an upload without a length");
+    as_text_ = true;
+    act(operation_, std::exchange(argument_, {}));
+    return;
+  }
+  as_text_ = false;
+  LineRequest request = read_line(line, dialect_);
+  act(request.operation, std::move(request.argument));
+}
+
+void Conversation::on_zero() {
+  if (dialect_.zero_prefix == Dialect::ZeroPrefix::end) connection_.finish();
+}
+
+// An upload word without a size only tells that the file's header comes next.
+void Conversation::end_upload() {
+  if (!upload_) return;
+  if (!judge_checksum()) {
+    throw CallError(ErrorCode::data_loss, "file \"" + printable(upload_->name()) + "\": its checksum differs");
+  }
+  publish();
+}
+
+// False if the file must not be stored. Many lessons send a constant, which says nothing.
+bool Conversation::judge_checksum() {
+  if (!digest_) return true;
+  const std::string real = digest_->finish();
+  digest_.reset();
+  const std::string& announced = dialect_.checksum_place == Dialect::ChecksumPlace::trailer ? trailer_ : checksum_;
+  const std::string shown = "\"" + printable(upload_->name()) + "\": ";
+  if (announced.empty()) {
+    if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
+  } else if (!is_checksum(announced)) {
+    connection_.log(LogLevel::warning, shown + "the checksum \"" + printable(announced, 40) +
+                                           "\" is not 32 hexadecimal digits and was not checked");
+  } else if (!equal_checksums(announced, real)) {
+    if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
+    connection_.log(LogLevel::warning, shown + "its MD5 is " + real + ", announced was " + printable(announced, 40));
+  }
+  return true;
+}
+
+void Conversation::publish() {
+  const auto stored = [this](const FileStore::Upload& upload) {
+    connection_.log(LogLevel::info,
+                    "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
+    answer(dialect_.after_body, {upload.name(), checksum_, {}, upload.size(), {}});
+    done();
+  };
+  if (connection_.options().files->durability() == Durability::none) {
+    upload_->publish();
+    const FileStore::Upload upload = std::move(*upload_);
+    upload_.reset();
+    stored(upload);
+    return;
+  }
+  const auto upload = std::make_shared<FileStore::Upload>(std::move(*upload_));
+  upload_.reset();
+  connection_.wait_for([upload] { upload->publish(); }, [stored, upload] { stored(*upload); });
+}
+
+void Conversation::send_file(const std::string& name) {
+  struct Result {
+    std::optional<FileStore::Download> file;
+    std::string checksum, problem;
+  };
+  const auto result = std::make_shared<Result>();
+  FileStore& files = files_of(connection_.options());
+  const std::string wanted = last_part(dialect_, name);
+  const bool with_checksum = dialect_.checksum_place != Dialect::ChecksumPlace::none;
+  const auto work = [&files, wanted, with_checksum, result] {
+    try {
+      result->file.emplace(files.open(wanted));
+      if (with_checksum) result->checksum = digest_of_file(DigestKind::md5, result->file->descriptor());
+    } catch (const CallError& error) {  // asked for in vain: an answer of the dialect, not a refusal
+      result->problem = error.what();
+    }
+  };
+  connection_.wait_for(work, [this, wanted, result] {
+    if (!result->problem.empty()) {
+      connection_.log(LogLevel::warning, result->problem);
+      answer(dialect_.not_found, {printable(wanted), {}, {}, 0, {}});
+      done();
+      return;
+    }
+    send_frame(file_header(dialect_, wanted, result->file->size(), result->checksum));
+    const bool trailer = dialect_.checksum_place == Dialect::ChecksumPlace::trailer;
+    connection_.log(LogLevel::info,
+                    "sends \"" + printable(wanted) + "\", " + std::to_string(result->file->size()) + " bytes");
+    connection_.send_file(std::move(*result->file), trailer ? result->checksum : std::string());
+    done();
+  });
+}
+
+void Conversation::send_list() {
+  FileStore& files = files_of(connection_.options());
+  const auto names = std::make_shared<std::vector<std::string>>();
+  connection_.wait_for([&files, names] { *names = files.list(); },
+                       [this, names] {
+                         answer(dialect_.list, {{}, {}, {}, names->size(), *names});
+                         done();
+                       });
+}
+
+void Conversation::log_in() {
+  const auto good = std::make_shared<bool>(false);
+  const std::shared_ptr<const Users> users = connection_.options().users;
+  const auto work = [users, good, user = user_, password = std::exchange(password_, {})] {
+    *good = users && users->check(user, password);
+  };
+  connection_.wait_for(work, [this, good, user = user_] {
+    if (*good) {
+      logged_in_ = true;
+      connection_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
+    } else {
+      connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
+                                             (connection_.options().users ? "" : "; this server has no users file"));
+    }
+    answer(*good ? dialect_.login_ok : dialect_.login_failed, {{}, {}, user, 0, {}});
+    done();
+  });
+}
+
+void Conversation::run_command(std::string line) {
+  const std::shared_ptr<const CommandTable> commands = connection_.options().commands;
+  if (!commands) {
+    connection_.log(LogLevel::warning,
+                    "not a request of the dialect, and there is no table of commands: \"" + printable(line) + "\"");
+    answer(dialect_.not_found, {printable(line), {}, {}, 0, {}});
+    done();
+    return;
+  }
+  if (!commands->has(line)) connection_.log(LogLevel::warning, "no such command: \"" + printable(line) + "\"");
+  const auto output = std::make_shared<std::string>();
+  connection_.wait_for([commands, line, output] { *output = commands->run(line); },
+                       [this, output] {
+                         send_frame(size_only(dialect_, output->size()));
+                         connection_.send(*output);
+                         done();
+                       });
+}
+
+void Conversation::answer(const Answer& answer, const AnswerValues& values) {
+  switch (answer.kind) {
+    case Answer::Kind::none:
+    case Answer::Kind::echo: break;
+    case Answer::Kind::text: connection_.send(fill_in(answer, values)); break;
+    case Answer::Kind::frame:
+      as_text_ ? connection_.send(fill_in(answer, values)) : send_frame(fill_in(answer, values));
+      break;
+    case Answer::Kind::body: {
+      std::string content;
+      for (const std::string& file : values.files) content.append(file).append("\n");
+      send_frame(size_only(dialect_, content.size()));
+      connection_.send(content);
+      break;
+    }
+    case Answer::Kind::zero_size: send_frame(file_header(dialect_, values.name, 0)); break;
+    case Answer::Kind::zero_prefix: send_frame(""); break;
+    case Answer::Kind::close: connection_.finish(); break;
+  }
+}
+
+void Conversation::send_frame(std::string_view header) { connection_.send(encode_head(header, connection_.prefix())); }
+
+void Conversation::done() {
+  as_text_ = false;
+  if (dialect_.close_after_one && logged_in_ && operation_ != Operation::login) connection_.finish();
+}
+
+std::string Conversation::progress(std::uint64_t body_left) const {
+  if (!upload_) return {};
+  return ", " + std::to_string(body_left) + " bytes before the end of \"" + printable(upload_->name()) + "\"";
+}
+
+std::string Conversation::surplus(std::uint64_t offset) const {
+  if (last_file_.empty() || offset != last_end_) return {};
+  return "; these bytes are surplus behind \"" + printable(last_file_) +
+         "\": its sender announced fewer than it sent, or sends a checksum there (dialect setting checksum.place = "
+         "\"trailer\")";
+}
+
+void Conversation::abandon() {
+  upload_.reset();
+  digest_.reset();
+}
+
+}  // namespace framecall
