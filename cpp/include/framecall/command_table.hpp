@@ -1,8 +1,8 @@
 // A fixed table of named commands, for peers that speak the remote-command form. What arrives is looked up, never run.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -22,7 +22,6 @@ namespace framecall {
 class CommandTable {
  public:
   static constexpr std::size_t max_output = 16 << 20;  ///< bytes; more is cut, with a last line that says so
-  static constexpr unsigned timeout_seconds = 30;      ///< then the program is killed, and a last line says so
 
   CommandTable() = default;
   /// Throws std::system_error, and std::invalid_argument that names the key.
@@ -33,14 +32,18 @@ class CommandTable {
   /// table `unknown command: LINE`. Blocks until the program ends. Never throws for what a program does.
   std::string run(std::string_view line) const;
 
-  bool empty() const { return commands_.empty(); }
+  /// A program that runs for longer is killed with all that it started, and a last line says so. 30 seconds at first.
+  void set_timeout(std::chrono::milliseconds timeout) { timeout_ = timeout; }
 
  private:
   struct Command {
     std::vector<std::string> arguments;  // empty: the text
     std::string text;
   };
+  std::string run_program(const Command& command) const;
+
   std::map<std::string, Command, std::less<>> commands_;
+  std::chrono::milliseconds timeout_ = std::chrono::seconds(30);
 };
 
 }  // namespace framecall

@@ -2,35 +2,42 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace framecall {
 
-/// A users file: one line `NAME:scrypt$N$R$P$SALT$HASH` per user (salt and hash in base64), `#` begins a comment line.
-/// Reading is const and thread-safe.
+/// A users file: one line `NAME:scrypt$N$R$P$SALT$HASH` per user (RFC 7914; salt and hash in base64). Empty lines and
+/// those that begin with `#` are kept as they are. Reading is const and thread-safe.
 class Users {
  public:
   Users() = default;
   /// Throws std::system_error, and std::invalid_argument that names the line.
   explicit Users(const std::filesystem::path& path);
 
-  /// Slow on purpose (tens of milliseconds), also for a user that does not exist: not for an event loop.
+  /// Slow on purpose (tens of milliseconds and 16 MiB), also for a user that does not exist: not for an event loop.
   bool check(std::string_view name, std::string_view password) const;
 
-  /// Sets or replaces. Throws std::invalid_argument for names with `:`, control characters or nothing in them, and
-  /// above 255 bytes, and for an empty password.
+  /// Sets or replaces. Throws std::invalid_argument for a name that is empty, longer than 255 bytes, begins with `#` or
+  /// has a `:` or a control character, and for an empty password.
   void set(const std::string& name, std::string_view password);
   /// False if there is no such user.
-  bool remove(const std::string& name);
-  /// Replaces the file whole (mode 0600 for a new one, the old mode else). Throws std::system_error.
+  bool remove(std::string_view name);
+  /// Replaces the file as a whole (mode 0600). Throws std::system_error.
   void save(const std::filesystem::path& path) const;
 
-  std::size_t size() const { return hashes_.size(); }
+  /// How many users there are.
+  std::size_t size() const;
 
  private:
-  std::map<std::string, std::string, std::less<>> hashes_;
+  struct Line {
+    std::string name;  // empty: a comment or an empty line
+    std::string text;  // the hash, or the line
+  };
+  const Line* find(std::string_view name) const;
+
+  std::vector<Line> lines_;
 };
 
 }  // namespace framecall

@@ -1,0 +1,104 @@
+#include <termios.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "arguments.hpp"
+#include "commands.hpp"
+#include "framecall/error.hpp"
+#include "framecall/users.hpp"
+
+namespace framecall::cli {
+namespace {
+
+struct Flags {
+  std::string file, name;
+  bool remove = false, quiet = false;
+};
+
+/// The terminal without echo. Signals that would end the program wait until it is as before.
+class WithoutEcho {
+ public:
+  WithoutEcho() {
+    ::sigemptyset(&signals_);
+    for (const int signal : {SIGTERM, SIGHUP, SIGTSTP, SIGQUIT}) ::sigaddset(&signals_, signal);
+    ::sigprocmask(SIG_BLOCK, &signals_, &before_);
+    ::tcgetattr(STDIN_FILENO, &settings_);
+    termios silent = settings_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);  // Ctrl-C arrives as a character
+    silent.c_lflag |= ECHONL;
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+  }
+  WithoutEcho(const WithoutEcho&) = delete;
+  ~WithoutEcho() {
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings_);
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t signals_, before_;
+  termios settings_{};
+};
+
+std::string read_password(const char* prompt) {
+  const bool terminal = ::isatty(STDIN_FILENO) == 1;
+  std::unique_ptr<WithoutEcho> silent;
+  if (terminal) {
+    std::fputs(prompt, stderr);
+    silent = std::make_unique<WithoutEcho>();
+  }
+  std::string password;
+  if (!std::getline(std::cin, password)) throw std::runtime_error("no password on standard input");
+  if (password.find('\x03') != std::string::npos) throw std::runtime_error("interrupted, nothing was changed");
+  if (!password.empty() && password.back() == '\r') password.pop_back();
+  return password;
+}
+
+int passwd(const Flags& flags) {
+  try {
+    const std::filesystem::path path(flags.file);
+    Users users = std::filesystem::exists(path) ? Users(path) : Users();
+    if (flags.remove) {
+      if (!users.remove(flags.name)) throw std::runtime_error(flags.file + ": no user \"" + flags.name + "\"");
+    } else {
+      const std::string password = read_password("Password: ");
+      const bool terminal = ::isatty(STDIN_FILENO) == 1;
+      if (terminal && read_password("Again: ") != password) throw std::runtime_error("the two passwords differ");
+      users.set(flags.name, password);
+    }
+    users.save(path);
+    if (!flags.quiet) {
+      std::fprintf(stderr, "%s: user \"%s\" %s, %zu in all\n", printable(flags.file).c_str(),
+                   printable(flags.name).c_str(), flags.remove ? "removed" : "set", users.size());
+    }
+    return ok;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return failed;
+  }
+}
+
+}  // namespace
+
+void add_passwd(CLI::App& app, int& exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("passwd", "Set a user's password in a users file, for serve --users");
+  command->footer(
+      "Examples: framecall passwd users.txt ann\n"
+      "          printf '%s\\n' \"$PASSWORD\" | framecall passwd users.txt ann\n"
+      "Passwords are kept as salted hashes (scrypt). For scripts that send a digest of the password instead of the\n"
+      "password, give that digest here.");
+  command->add_option("file", flags->file, "The users file; made if it is not there")->required();
+  command->add_option("name", flags->name, "The user")->required();
+  command->add_flag("--remove", flags->remove, "Remove the user");
+  command->add_flag("--quiet,-q", flags->quiet, "Say nothing on success");
+  command->callback([flags, &exit_code] { exit_code = passwd(*flags); });
+}
+
+}  // namespace framecall::cli
