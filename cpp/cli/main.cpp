@@ -1,22 +1,11 @@
 #include <csignal>
 #include <exception>
-#include <iostream>
 
 #include "arguments.hpp"
 #include "commands.hpp"
-#include "framecall/dialect_file.hpp"
 #include "framecall/version.hpp"
 
 namespace framecall::cli {
-
-void add_dialects(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("dialects", "List the spellings of the upload format that are known");
-  command->callback([&exit_code] {
-    for (const Dialect& dialect : shipped_dialects()) std::cout << dialect.name << "\t" << dialect.summary << "\n";
-    exit_code = ok;
-  });
-}
-
 namespace {
 
 int run(int argument_count, char** arguments) {
@@ -31,6 +20,7 @@ int run(int argument_count, char** arguments) {
   int exit_code = failed;
   add_serve(app, exit_code);
   add_send(app, exit_code);
+  add_passwd(app, exit_code);
   add_dialects(app, exit_code);
   try {
     app.parse(argument_count, arguments);

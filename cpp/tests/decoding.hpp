@@ -49,7 +49,8 @@ inline constexpr Way ways[] = {Way::prepare, Way::prepare_ahead, Way::feed, Way:
 
 class Receiver {
  public:
-  Receiver(Way way, std::uint32_t max_header_size) : way_(way), decoder_(max_header_size) {}
+  Receiver(Way way, std::uint32_t max_header_size, const Dialect& dialect)
+      : way_(way), decoder_(max_header_size, dialect) {}
 
   /// False once the stream has failed. The bytes are gone when it returns: a view that lives on is found by
   /// AddressSanitizer.
@@ -129,8 +130,9 @@ class Receiver {
 
 /// `sizes`: of the pieces, one after the other; the last piece is what they leave.
 inline Outcome decode(std::string_view stream, std::span<const std::size_t> sizes, Way way, bool closed,
-                      std::uint32_t max_header_size = default_max_header_size) {
-  Receiver receiver(way, max_header_size);
+                      std::uint32_t max_header_size = default_max_header_size,
+                      const Dialect& dialect = default_dialect()) {
+  Receiver receiver(way, max_header_size, dialect);
   bool going = true;
   for (std::size_t size : sizes) {
     if (!going) break;
