@@ -1,6 +1,9 @@
 """Fixtures: the program, every CPython of the machine, a server per test. Options: --long."""
+import fcntl
 import os
+import socket
 import sys
+import tempfile
 
 import pytest
 
@@ -59,6 +62,22 @@ def serve(program, tmp_path, request):
         except AssertionError as failure:
             failures.append(str(failure))
     assert not failures, "\n".join(failures)
+
+
+@pytest.fixture
+def own_ports():
+    """The tutorial's own ports, 8080 and 8081, for one test at a time on this machine."""
+    path = os.path.join(tempfile.gettempdir(), "framecall-tutorial-ports-%d.lock" % os.getuid())
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for port, kind in ((8080, socket.SOCK_STREAM), (8081, socket.SOCK_STREAM), (8080, socket.SOCK_DGRAM)):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    pytest.skip("port %d of this machine is in use: %s" % (port, error))
+        yield
 
 
 @pytest.fixture

@@ -152,32 +152,36 @@ def peak_memory(pid):
 
 
 class Server:
-    """`framecall serve` on a free port of 127.0.0.1, with a root folder."""
+    """`framecall serve` on a free port of 127.0.0.1, with a root folder; `listen` None: as the flags say."""
 
-    def __init__(self, program, root, log_path, *flags, **popen_options):
+    def __init__(self, program, root, log_path, *flags, listen="127.0.0.1:0", **popen_options):
         self.root = str(root)
         self.log_path = str(log_path)
         os.makedirs(self.root, exist_ok=True)
-        command = [program, "serve", "--listen", "127.0.0.1:0", "--root", self.root] + [str(f) for f in flags]
+        command = [program, "serve", "--root", self.root] + [str(f) for f in flags]
+        command += ["--listen", listen] if listen else []
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
                                             env=clean_environment(), **popen_options)
         try:
-            self.port = self.read_port()
+            self.services = self.read_services()
+            self.port = self.services[0][1]
         except BaseException:
             end(self.process)
             raise
 
-    def read_port(self):
+    def read_services(self):
+        """[(tcp or udp, port, what)] of the lines on stdout, which come all at once."""
         text, deadline = b"", time.monotonic() + PATIENCE
         while not text.endswith(b"\n"):
             ready = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))[0]
             piece = os.read(self.process.stdout.fileno(), 4096) if ready else b""
             assert piece, "no line on stdout but %r; its log:\n%s" % (text, self.log())
             text += piece
-        match = re.fullmatch(r"listening tcp 127\.0\.0\.1:(\d+) frames\n", text.decode())
-        assert match, "first line on stdout: %r" % text
-        return int(match.group(1))
+        lines = [line for line in text.decode().splitlines() if line.startswith("listening ")]
+        matches = [re.fullmatch(r"listening (tcp|udp) 127\.0\.0\.1:(\d+) (.+)", line) for line in lines]
+        assert matches and all(matches), "stdout: %r" % text
+        return [(kind, int(port), what) for kind, port, what in (match.groups() for match in matches)]
 
     @property
     def address(self):
