@@ -211,17 +211,24 @@ std::string_view Decoder::ahead(std::size_t from, char* scratch) const {
 bool Decoder::find_start() {
   char scratch[ahead_size];
   const std::string_view bytes = ahead(0, scratch);
-  const bool text = dialect_->lines && is_text(bytes);
   bool maybe = false;
-  for (const PrefixFormat& format : prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes)) {
-    if (text && (quiet_ || closed_ || bytes.find('\n') != std::string_view::npos)) break;
-    const FrameStart result = match(bytes, format, *dialect_, max_header_size_);
-    if (result == FrameStart::yes && !maybe) {
-      prefix_ = format;
-      prefix_known_ = start_known_ = true;
-      return true;
+  // Byte by byte, so that the verdict does not depend on how many have come.
+  for (std::size_t size = 1; size <= bytes.size(); ++size) {
+    maybe = false;
+    for (const PrefixFormat& format : prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes)) {
+      const FrameStart result = match(bytes.substr(0, size), format, *dialect_, max_header_size_);
+      if (result == FrameStart::yes && !maybe) {
+        prefix_ = format;
+        prefix_known_ = start_known_ = true;
+        return true;
+      }
+      maybe = maybe || result != FrameStart::no;
     }
-    maybe = maybe || result != FrameStart::no;
+    if (!maybe) break;
+  }
+  if (maybe && (quiet_ || closed_) && dialect_->lines && is_text(bytes)) {
+    state_ = State::text;
+    return true;
   }
   if (maybe) {
     head_.append(window_);
@@ -249,8 +256,10 @@ bool Decoder::read_text() {
   std::size_t end = all;
   bool whole = quiet_ || closed_;
   if (line_feed < all && line_feed < zero) {
-    end = line_feed + 1;
-    whole = true;
+    // A length may begin with the byte of a line feed.
+    const FrameStart glued = match(ahead(line_feed, scratch), prefix_, *dialect_, max_header_size_);
+    whole = whole || glued != FrameStart::maybe;
+    if (whole) end = glued == FrameStart::yes ? line_feed : line_feed + 1;
   } else if (zero < all) {
     bool maybe = false;
     std::size_t start = zero - std::min<std::size_t>(zero, prefix_.width - 1u);
@@ -292,7 +301,7 @@ bool Decoder::read_head(Header& header) {
       head_.append(window_.substr(0, count));
       window_.remove_prefix(count);
       if (head_.size() < size) return false;
-      head = head_.view();
+      head = head_.view().substr(0, size);
     }
     if (size > prefix_size) break;
     const std::int64_t length = prefix_value(head.substr(0, prefix_size), prefix_);

@@ -102,6 +102,13 @@ TEST(Line, ends_at_a_line_feed_before_a_frame_and_at_the_end) {
   }
 }
 
+TEST(Line, may_have_a_frame_behind_it_whose_length_is_a_line_feed) {
+  const std::string text = R"({"file_name": "a.txt", "file_size": 5, "x": ")" + std::string(266 - 47, 'x') + "\"}";
+  ASSERT_EQ(text.size(), 266u);  // 0a 01 00 00
+  EXPECT_EQ(messages(with_prefixes({every_prefix[0]}, true), "put a.txt" + encode_head(text) + "hellols\n"),
+            "text|put a.txt|" + text + "|hello|text|ls\n|connection_closed");
+}
+
 TEST(Line, that_is_none_is_an_error) {
   const Dialect dialect = with_prefixes({every_prefix[0]}, true);
   EXPECT_EQ(messages(dialect, std::string("\0\1\2\3\4\5", 6)), "error -32600 at 0");
