@@ -161,7 +161,8 @@ struct AnswerValues {
 /// `$size` becomes a number and `$files` a list.
 std::string fill_in(const Answer& answer, const AnswerValues& values);
 
-/// True if what came is what the answer promises: in a frame, the members without a place are equal.
+/// True if what came is what the answer promises: in a frame all its members are there, and equal unless they have a
+/// place.
 bool agrees(const Answer& answer, std::string_view received);
 
 }  // namespace framecall
