@@ -8,6 +8,8 @@ namespace framecall::cli {
 /// Each sets `exit_code` (see arguments.hpp) when its command was given.
 void add_serve(CLI::App& app, int& exit_code);
 void add_send(CLI::App& app, int& exit_code);
+void add_receive(CLI::App& app, int& exit_code);
+void add_ask(CLI::App& app, int& exit_code);
 void add_passwd(CLI::App& app, int& exit_code);
 void add_dialects(CLI::App& app, int& exit_code);
 

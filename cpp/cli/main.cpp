@@ -1,5 +1,7 @@
 #include <csignal>
 #include <exception>
+#include <string>
+#include <string_view>
 
 #include "arguments.hpp"
 #include "commands.hpp"
@@ -20,8 +22,16 @@ int run(int argument_count, char** arguments) {
   int exit_code = failed;
   add_serve(app, exit_code);
   add_send(app, exit_code);
+  add_receive(app, exit_code);
+  add_ask(app, exit_code);
   add_passwd(app, exit_code);
   add_dialects(app, exit_code);
+  for (int i = 1; i < argument_count; ++i) {  // CLI11 would take it for a list, and take it apart
+    const std::string_view argument = arguments[i];
+    if (!argument.starts_with('[') || !argument.ends_with(']')) continue;
+    complain(std::string("an argument in brackets: write ./[FILE], or a blank in front of it: ").append(argument));
+    return usage_error;
+  }
   try {
     app.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

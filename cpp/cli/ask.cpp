@@ -1,0 +1,114 @@
+#include <cerrno>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "arguments.hpp"
+#include "commands.hpp"
+#include "dialect_flags.hpp"
+#include "outcome.hpp"
+
+namespace framecall::cli {
+namespace {
+
+struct Flags : DialectFlags {
+  std::string output;
+  std::vector<std::string> messages;
+  bool list = false, no_reply = false;
+};
+
+// Where the replies go to: stdout, or a file that is made when the first one is there.
+class Output {
+ public:
+  explicit Output(const std::string& path) : path_(path) {}
+  Output(const Output&) = delete;
+  ~Output() {
+    if (file_ != nullptr && file_ != stdout) std::fclose(file_);
+  }
+
+  void write(const Reply& reply) {
+    if (reply.header.empty() && reply.body.empty()) return;  // the end of a session
+    if (file_ == nullptr) file_ = path_.empty() ? stdout : std::fopen(path_.c_str(), "wb");
+    if (file_ == nullptr) fail();
+    const std::string& text = reply.body.empty() ? reply.header : reply.body;
+    // What is stored is content, and not to be touched; what is shown is lines.
+    const bool content = !path_.empty() && !reply.header.empty() && !reply.body.empty();
+    const bool line_feed = !content && !text.ends_with('\n');
+    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() ||
+        (line_feed && std::fputc('\n', file_) == EOF) || std::fflush(file_) != 0) {
+      fail();
+    }
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw std::system_error(errno, std::generic_category(), path_.empty() ? "stdout" : path_);
+  }
+
+  const std::string& path_;
+  std::FILE* file_ = nullptr;
+};
+
+int ask(const Flags& flags) {
+  std::unique_ptr<Connection> connection;
+  try {
+    connection = std::make_unique<Connection>(flags);
+    for (const std::string& message : flags.messages) {
+      if (message.find_first_not_of(" \t\r\n") == std::string::npos) {
+        throw std::invalid_argument("a message that is empty");
+      }
+    }
+    if (flags.list && flags.no_reply) throw std::invalid_argument("--list and --no-reply do not go together");
+  } catch (const std::invalid_argument& error) {
+    complain(error.what());
+    return usage_error;
+  }
+  Outcome outcome;
+  outcome.name = flags.address;
+  Output output(flags.output);
+  try {
+    DialectClient& client = connection->client();
+    if (flags.list) output.write(client.list());
+    const auto say = [&](const std::string& message) {
+      outcome.name = message;
+      flags.no_reply ? client.say(message) : output.write(client.ask(message));
+    };
+    for (const std::string& message : flags.messages) say(message);
+    if (flags.messages.empty() && !flags.list) {
+      for (std::string line; std::getline(std::cin, line);) {
+        if (line.ends_with('\r')) line.pop_back();
+        if (line.find_first_not_of(" \t") != std::string::npos) say(line);
+      }
+    }
+  } catch (...) {
+    note_failure(outcome, connection->connected(), "peer");
+    print_outcome(outcome, true);
+  }
+  return outcome.exit_code;
+}
+
+}  // namespace
+
+void add_ask(CLI::App& app, int& exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      app.add_subcommand("ask", "Say something to a server script in its dialect, and print its replies");
+  command->footer(
+      "Example: framecall ask 127.0.0.1:8080 dir '{\"cmd\": \"pwd\"}' --dialect scripts.toml\n"
+      "A reply is printed as its body, else its header, else the raw text, with a line feed behind it. The first\n"
+      "message that fails is the last; a server that says no ends this with code 5.");
+  add_dialect_flags(*command, *flags);
+  command->add_option("messages", flags->messages,
+                      "In order, over one connection: a JSON object leaves as a frame, anything else as raw text; "
+                      "without any, the lines of stdin");
+  command->add_flag("--list", flags->list, "Ask for the list of files, before the messages");
+  command->add_flag("--no-reply", flags->no_reply, "Wait for no replies");
+  command->add_option("--output", flags->output, "A file for the replies instead of stdout; bodies go there unchanged");
+  command->callback([flags, &exit_code] { exit_code = ask(*flags); });
+}
+
+}  // namespace framecall::cli

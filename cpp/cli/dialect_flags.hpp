@@ -1,0 +1,51 @@
+// What the commands that talk to a peer in its dialect share: the flags, and the connection they describe.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "framecall/dialect_client.hpp"
+
+namespace framecall::cli {
+
+/// As they were written.
+struct DialectFlags {
+  std::string address, dialect = "default", user, password_file, timeout = "30";
+};
+
+/// The address, and the flags that every such command has.
+void add_dialect_flags(CLI::App& command, DialectFlags& flags);
+
+/// One connection at a time to the peer that the flags name.
+class Connection {
+ public:
+  /// Throws std::invalid_argument for flags that mean nothing, or not together.
+  explicit Connection(const DialectFlags& flags);
+
+  /// Connected, and logged in if there is a user. Throws as DialectClient does; connected() and logged_in() then tell
+  /// how far it got.
+  DialectClient& client();
+  /// There is a connection.
+  bool connected() const { return client_ != nullptr; }
+  /// The last client() went all the way.
+  bool ready() const { return ready_; }
+  void close() { client_.reset(); }
+
+  const Dialect& dialect() const { return dialect_; }
+  /// Of the file under way; may be empty.
+  std::function<void(std::uint64_t done, std::uint64_t size)> progress;
+
+ private:
+  Endpoint endpoint_;
+  Dialect dialect_;
+  std::chrono::milliseconds timeout_;
+  std::string user_, password_;
+  std::unique_ptr<DialectClient> client_;
+  bool ready_ = false;
+};
+
+}  // namespace framecall::cli

@@ -1,0 +1,72 @@
+#include "outcome.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <system_error>
+#include <utility>
+
+#include "framecall/error.hpp"
+#include "framecall/json.hpp"
+
+namespace framecall::cli {
+
+void note_failure(Outcome& outcome, bool connected, const char* peer) {
+  try {
+    throw;
+  } catch (const RemoteError& error) {
+    outcome.error = std::string("refused by the ").append(peer).append(": ").append(error.what());
+    if (error.code() == static_cast<int>(ErrorCode::not_found)) outcome.error = error.what();
+    outcome.error += " (" + std::to_string(error.code()) + ")";
+    outcome.exit_code = refused_by_peer;
+  } catch (const std::system_error& error) {
+    outcome.error = error.what();
+    const bool late = error.code() == std::errc::timed_out;
+    outcome.exit_code = late ? timed_out : connected ? failed : cannot_connect;
+  } catch (const std::exception& error) {
+    outcome.error = error.what();
+    outcome.exit_code = failed;
+  }
+}
+
+void print_outcome(const Outcome& outcome, bool quiet) {
+  if (!outcome.error.empty()) {
+    complain(outcome.name + ": " + outcome.error);
+    return;
+  }
+  if (!outcome.confirmed.value_or(true)) {
+    complain(outcome.name +
+             ": sent; the receiver did not confirm it by closing, so whether it stored the file is not known");
+  } else if (!quiet) {
+    std::fprintf(stderr, "%s  %s  %.2f s  %s/s\n", printable(outcome.name).c_str(),
+                 size_text(static_cast<double>(outcome.size)).c_str(), outcome.seconds,
+                 size_text(static_cast<double>(outcome.size) / outcome.seconds).c_str());
+  }
+}
+
+void print_summary(const std::vector<Outcome>& outcomes, double seconds, const char* count_key) {
+  Json files = Json::array();
+  std::uint64_t count = 0, bytes = 0;
+  for (const Outcome& outcome : outcomes) {
+    Json file = {
+        {"name", outcome.name}, {"size", outcome.size}, {"seconds", outcome.seconds}, {"ok", outcome.error.empty()}};
+    if (outcome.error.empty()) {
+      if (outcome.confirmed) file["confirmed"] = *outcome.confirmed;
+      ++count;
+      bytes += outcome.size;
+    } else {
+      file["error"] = outcome.error;
+    }
+    files.push_back(std::move(file));
+  }
+  const Json summary = {{count_key, count}, {"bytes", bytes}, {"seconds", seconds}, {"files", std::move(files)}};
+  std::printf("%s\n", dump_json(summary).c_str());
+}
+
+int exit_code_of(const std::vector<Outcome>& outcomes) {
+  for (const Outcome& outcome : outcomes) {
+    if (outcome.exit_code != ok) return outcome.exit_code;
+  }
+  return ok;
+}
+
+}  // namespace framecall::cli

@@ -1,0 +1,34 @@
+// What became of a file, or of a question: for people, for programs, and as an exit code.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arguments.hpp"
+
+namespace framecall::cli {
+
+struct Outcome {
+  std::string name;
+  std::uint64_t size = 0;
+  double seconds = 0;
+  std::string error;
+  int exit_code = ok;
+  std::optional<bool> confirmed;  ///< of a file that was sent: whether the receiver said in some way that it has it
+};
+
+/// The exception that is being handled, told apart by what the caller can do next. `peer`: who refuses, for people.
+void note_failure(Outcome& outcome, bool connected, const char* peer);
+
+/// A line on stderr: an error, a doubt, or unless `quiet` the size and the rate.
+void print_outcome(const Outcome& outcome, bool quiet);
+
+/// All of them on stdout as one JSON object; `count_key`: for the number of those without an error.
+void print_summary(const std::vector<Outcome>& outcomes, double seconds, const char* count_key);
+
+/// That of the first one that failed.
+int exit_code_of(const std::vector<Outcome>& outcomes);
+
+}  // namespace framecall::cli

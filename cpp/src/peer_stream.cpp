@@ -1,0 +1,418 @@
+#include "peer_stream.hpp"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <ctime>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "framecall/error.hpp"
+#include "framecall/json.hpp"
+#include "sockets.hpp"
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr std::size_t piece_size = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::size_t receive_size = 256 << 10;
+constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are sending
+constexpr auto look_again = milliseconds(50);
+constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
+constexpr auto shortest_quiet = milliseconds(50);
+
+// sendfile() has no MSG_NOSIGNAL: keep the SIGPIPE of a lost peer from this thread, and from the program.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  ~WithoutSigpipe() {
+    const timespec at_once{};
+    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_;
+};
+
+// The error that an answer is, if it is one.
+std::optional<RemoteError> refusal(const Header& header) {
+  const Token* error = header.find(Key::error);
+  if (error == nullptr) return std::nullopt;
+  const Json value = parse_json(error->text);
+  if (!value.is_object()) return std::nullopt;
+  const Json code = value.value("code", Json(0)), message = value.value("message", Json(""));
+  return RemoteError(code.is_number_integer() ? code.get<std::int64_t>() : 0,
+                     printable(message.is_string() ? message.get<std::string>() : dump_json(message), 1000),
+                     value.contains("data") ? dump_json(value["data"]) : std::string());
+}
+
+// Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
+Dialect to_read(const Dialect& dialect) {
+  Dialect reading = dialect;
+  reading.lines = true;
+  reading.words.clear();
+  reading.operation_keys.clear();
+  reading.size_keys.clear();
+  reading.checksum_place = Dialect::ChecksumPlace::none;
+  return reading;
+}
+
+// As much of it as one poll() can wait.
+milliseconds left_until(Clock::time_point deadline) {
+  return std::clamp(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds(0), milliseconds(INT_MAX));
+}
+
+}  // namespace
+
+PeerStream::PeerStream(const Endpoint& endpoint, const Dialect& dialect, milliseconds timeout, std::size_t max_text)
+    : address_(endpoint.to_string()),
+      dialect_(dialect),
+      timeout_(timeout),
+      quiet_(std::max(shortest_quiet, milliseconds(dialect.pause_ms))),
+      max_text_(max_text),
+      reading_(to_read(dialect)),
+      socket_(open_connection(endpoint, timeout)),
+      decoder_(default_max_header_size, reading_) {}
+
+PeerStream::~PeerStream() { ::close(socket_); }
+
+void PeerStream::begin(Expected expected) {
+  keep_words_ = false;
+  listen();
+  if (decoder_.end_text()) listen();
+  said_.clear();
+  if (ended_ && expected != Expected::answers) {
+    throw std::system_error(EPIPE, std::generic_category(), address_ + ": the peer has closed the connection");
+  }
+  reading_.size_keys.clear();
+  if (expected != Expected::answers) {
+    reading_.size_keys = dialect_.size_keys;
+    const auto& keys = reading_.size_keys;
+    if (!dialect_.command_size_key.empty() &&
+        std::find(keys.begin(), keys.end(), dialect_.command_size_key) == keys.end()) {
+      reading_.size_keys.push_back(dialect_.command_size_key);
+    }
+  }
+  reading_.checksum_place = expected == Expected::file ? dialect_.checksum_place : Dialect::ChecksumPlace::none;
+}
+
+// --- Speaking
+
+void PeerStream::send_frame(std::string_view header, bool more) {
+  if (text_sent_) pause();
+  text_sent_ = false;
+  send_bytes(encode_head(header, decoder_.prefix()), more ? MSG_MORE : 0);
+}
+
+void PeerStream::send_text(std::string_view text) {
+  if (text_sent_) pause();
+  text_sent_ = true;
+  send_bytes(text);
+}
+
+void PeerStream::send_bytes(std::string_view bytes, int flags) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), flags | MSG_NOSIGNAL);
+    if (count >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+    } else if (errno == EAGAIN) {
+      wait_writable();
+    } else if (errno != EINTR) {
+      lost(errno);
+    }
+  }
+}
+
+void PeerStream::send_file(int file, const std::string& shown, std::uint64_t size,
+                             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  const WithoutSigpipe without_sigpipe;
+  std::vector<char> block;  // for files that cannot go to a socket by themselves
+  off_t offset = 0;
+  while (static_cast<std::uint64_t>(offset) < size) {
+    const auto piece =
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(offset), piece_size));
+    ssize_t count = 0;
+    if (block.empty()) {
+      count = ::sendfile(socket_, file, &offset, piece);
+      if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
+        block.resize(1 << 20);
+        continue;
+      }
+    } else {
+      count = ::pread(file, block.data(), std::min(piece, block.size()), offset);
+      if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), shown);
+      if (count > 0) {
+        send_bytes({block.data(), static_cast<std::size_t>(count)});
+        offset += count;
+      }
+    }
+    if (count > 0) {
+      if (progress) progress(static_cast<std::uint64_t>(offset), size);
+      listen();
+    } else if (count == 0) {
+      throw std::runtime_error(shown + ": became shorter while it was sent, " + std::to_string(offset) + " of " +
+                               std::to_string(size) + " bytes");
+    } else if (errno == EAGAIN) {
+      wait_writable();
+    } else if (errno == EIO) {
+      throw std::system_error(errno, std::generic_category(), shown);
+    } else if (errno != EINTR) {
+      lost(errno);
+    }
+  }
+}
+
+// Waits for room to send, and listens to the peer meanwhile.
+void PeerStream::wait_writable() {
+  const auto deadline = Clock::now() + timeout_;
+  for (;;) {
+    pollfd wanted{socket_, static_cast<short>(ended_ ? POLLOUT : POLLOUT | POLLIN), 0};
+    const int ready = ::poll(&wanted, 1, static_cast<int>(left_until(deadline).count()));
+    if (ready < 0 && errno != EINTR) lost(errno);
+    if (ready == 0) no_progress();
+    if (ready > 0 && (wanted.revents & POLLIN) != 0) listen();
+    if (ready > 0 && (wanted.revents & ~POLLIN) != 0) return;
+  }
+}
+
+void PeerStream::pause() {
+  const auto deadline = Clock::now() + milliseconds(dialect_.pause_ms);
+  for (auto left = left_until(deadline); left.count() > 0; left = left_until(deadline)) {
+    if (wait_readable(left)) listen();
+  }
+}
+
+// Bytes that the other machine has not acknowledged, an end of stream counted as one.
+int PeerStream::unsent() {
+  int count = 0, problem = 0;
+  socklen_t size = sizeof problem;
+  // A reset behind the peer's end of stream is told by nothing else.
+  if (ended_ && ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0) lost(problem);
+  return ::ioctl(socket_, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
+void PeerStream::wait_until_received() {
+  auto deadline = Clock::now() + timeout_;
+  int before = -1;
+  for (int count = unsent(); count > 0; count = unsent()) {
+    if (count != before) deadline = Clock::now() + timeout_;
+    before = count;
+    if (left_until(deadline).count() == 0) no_progress();
+    if (wait_readable(look_soon)) listen();
+  }
+}
+
+// --- Listening
+
+// False after `limit`. What has ended does not become readable.
+bool PeerStream::wait_readable(milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  for (;;) {
+    pollfd wanted{ended_ ? -1 : socket_, POLLIN, 0};
+    const int ready = ::poll(&wanted, 1, static_cast<int>(left_until(deadline).count()));
+    if (ready >= 0) return ready > 0;
+    if (errno != EINTR) lost(errno);
+  }
+}
+
+// What there is now, into the decoder; false if there is nothing.
+bool PeerStream::receive() {
+  while (!ended_) {
+    const auto space = decoder_.prepare(receive_size);
+    const ssize_t count = ::recv(socket_, space.data(), space.size(), MSG_DONTWAIT);
+    if (count > 0) {
+      decoder_.commit(static_cast<std::size_t>(count));
+      return true;
+    }
+    if (count == 0) {
+      ended_ = true;
+      decoder_.close();
+      return true;
+    }
+    if (errno == EAGAIN) return false;
+    if (errno != EINTR) throw broken(errno);
+  }
+  return false;
+}
+
+Decoder::Event PeerStream::step() {
+  Decoder::Event event{};
+  try {
+    event = decoder_.next_event(header_);
+  } catch (const ProtocolError& error) {
+    throw ProtocolError(error.code(), error.offset(), address_ + ": " + error.what());
+  }
+  if (event == Decoder::Event::header_received && dialect_.calls) {
+    const auto error = refusal(header_);
+    if (error) throw RemoteError(*error);
+  }
+  return event;
+}
+
+// The next thing that was said whole; false: nothing yet. The body of the frame before it is skipped.
+bool PeerStream::take_word(Word& word) {
+  for (;;) {
+    switch (step()) {
+      case Decoder::Event::need_data: return false;
+      case Decoder::Event::header_received: word = {Word::Kind::frame, std::string(header_.text())}; break;
+      case Decoder::Event::text_received: word = {Word::Kind::text, std::string(decoder_.body())}; break;
+      case Decoder::Event::zero_received: word = {Word::Kind::zero, {}}; break;
+      case Decoder::Event::connection_closed: word = {Word::Kind::end, {}}; return true;
+      case Decoder::Event::body_received:
+      case Decoder::Event::end_of_message: continue;
+    }
+    text_sent_ = false;
+    return true;
+  }
+}
+
+// Takes in what the peer has said so far, without waiting. A frame with an error ends what we do; other things that
+// some peers say unasked (a greeting, "OK") are dropped, unless they are waited for.
+void PeerStream::listen() {
+  do {
+    try {
+      Word word;
+      while (take_word(word) && word.kind != Word::Kind::end) {
+        if (keep_words_ && said_.size() < max_words) said_.push_back(std::move(word));
+      }
+    } catch (const ProtocolError&) {
+      if (!keep_words_) {  // who waits for an answer is told
+        decoder_ = Decoder(default_max_header_size, reading_);
+        if (ended_) decoder_.close();
+      }
+    }
+  } while (receive());
+}
+
+Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
+  auto deadline = Clock::now() + timeout_;
+  Word text{Word::Kind::text, {}};
+  for (;;) {
+    Word word;
+    const bool kept = !said_.empty();
+    if (kept) {
+      word = std::move(said_.front());
+      said_.pop_front();
+    }
+    if (kept || take_word(word)) {
+      if (word.kind == Word::Kind::text) {
+        text.content += word.content;
+        if (text.content.size() > max_text_) {
+          throw ProtocolError(
+              ErrorCode::resource_exhausted, decoder_.offset(),
+              address_ + ": " + awaited + " has more than " + std::to_string(max_text_) + " bytes, max_reply");
+        }
+        continue;
+      }
+      if (text.content.empty()) return word;
+      if (word.kind != Word::Kind::end) said_.push_front(std::move(word));
+      return text;
+    }
+    const bool undecided = decoder_.in_text() && decoder_.in_head();
+    const bool more_text = decoder_.in_text() && !undecided;
+    if (!text.content.empty() && !decoder_.in_text() && !decoder_.idle()) return text;  // a frame has begun behind it
+    milliseconds limit = left_until(deadline);
+    if (undecided) limit = std::min(limit, unsure);
+    if (more_text || (!text.content.empty() && !undecided)) limit = std::min(limit, quiet_);
+    if (wait_readable(limit)) {
+      if (receive()) deadline = Clock::now() + timeout_;
+    } else if (!decoder_.end_text()) {
+      if (!text.content.empty()) return text;
+      if (left_until(deadline).count() == 0) {
+        throw std::system_error(
+            ETIMEDOUT, std::generic_category(),
+            address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
+      }
+    }
+  }
+}
+
+void PeerStream::read_body(const std::function<void(std::string_view)>& sink) {
+  for (;;) {
+    switch (step()) {
+      case Decoder::Event::body_received: sink(decoder_.body()); break;
+      case Decoder::Event::need_data: {
+        const auto deadline = Clock::now() + timeout_;
+        while (!receive()) {
+          const auto left = left_until(deadline);
+          if (left.count() == 0) no_progress();
+          wait_readable(left);
+        }
+        break;
+      }
+      default: return;  // end_of_message
+    }
+  }
+}
+
+bool PeerStream::has_more() {
+  try {
+    receive();
+  } catch (const std::system_error&) {  // what was asked for is there
+    ended_ = true;
+  }
+  return !decoder_.idle();
+}
+
+// --- Ends
+
+void PeerStream::no_progress() const {
+  throw std::system_error(ETIMEDOUT, std::generic_category(),
+                          address_ + ": no progress for " + std::to_string(timeout_.count()) + " ms");
+}
+
+std::system_error PeerStream::broken(int errno_value) const {
+  std::string message = address_ + ": the connection was lost";
+  if (!said_.empty()) message += "; the last that the peer said was " + printable(said_.back().content);
+  return {errno_value, std::generic_category(), message};
+}
+
+// A peer that refused and closed has left its reason in front of the reset.
+void PeerStream::lost(int errno_value) {
+  listen();
+  throw broken(errno_value);
+}
+
+bool PeerStream::finish(milliseconds close_timeout) {
+  if (::shutdown(socket_, SHUT_WR) != 0) lost(errno);
+  auto deadline = Clock::now() + close_timeout;
+  int before = 0;
+  for (;;) {
+    listen();
+    const int count = unsent();  // not yet received by the other machine: its time to close has not begun
+    if (ended_ && count == 0) return true;
+    if (count != before) deadline = Clock::now() + (count > 0 ? timeout_ : close_timeout);
+    before = count;
+    const auto left = left_until(deadline);
+    if (left.count() == 0 && count > 0) no_progress();
+    if (left.count() == 0) return false;
+    wait_readable(std::min(left, ended_ ? look_soon : look_again));
+  }
+}
+
+}  // namespace framecall
