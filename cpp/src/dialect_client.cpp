@@ -11,11 +11,11 @@
 #include <system_error>
 #include <utility>
 
-#include "peer_stream.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/header.hpp"
 #include "framecall/json.hpp"
 #include "part_file.hpp"
+#include "peer_stream.hpp"
 
 namespace framecall {
 namespace {
@@ -230,8 +230,7 @@ std::uint64_t DialectClient::receive_file(std::string_view name, const std::file
   PartFile part(target);
   ask_for(Operation::download, name);
   const bool text = dialect.not_found.kind == Answer::Kind::text;
-  const Word word =
-      stream_->next_word("the header of " + in_quotes(name), text ? unsure_reply : options_.timeout);
+  const Word word = stream_->next_word("the header of " + in_quotes(name), text ? unsure_reply : options_.timeout);
   Header header;
   if (word.kind == Word::Kind::frame) header.read(word.content);
   const bool is_file = word.kind == Word::Kind::frame && !is_call(header, dialect) && has_size(header, dialect);

@@ -149,7 +149,7 @@ void PeerStream::send_bytes(std::string_view bytes, int flags) {
 }
 
 void PeerStream::send_file(int file, const std::string& shown, std::uint64_t size,
-                             const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   const WithoutSigpipe without_sigpipe;
   std::vector<char> block;  // for files that cannot go to a socket by themselves
   off_t offset = 0;
@@ -386,7 +386,9 @@ void PeerStream::no_progress() const {
                           address_ + ": no progress for " + std::to_string(timeout_.count()) + " ms");
 }
 
-std::system_error PeerStream::broken(int errno_value) const {
+std::system_error PeerStream::broken(int errno_value) {
+  Word word;
+  if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));
   std::string message = address_ + ": the connection was lost";
   if (!said_.empty()) message += "; the last that the peer said was " + printable(said_.back().content);
   return {errno_value, std::generic_category(), message};

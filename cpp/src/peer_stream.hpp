@@ -81,7 +81,7 @@ class PeerStream {
   void listen();
   int unsent();
   [[noreturn]] void lost(int errno_value);
-  std::system_error broken(int errno_value) const;
+  std::system_error broken(int errno_value);
   [[noreturn]] void no_progress() const;
 
   std::string address_;
