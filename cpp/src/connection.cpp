@@ -460,7 +460,15 @@ void Connection::refuse(ErrorCode code, const std::string& message, const std::s
   leaving_now_ = true;
   log(LogLevel::warning, "refused: " + message);
   loop_.leaving.touch(leaving_, loop_.now);
-  send(encode_head(error_header("null", code, message, data), prefix()));
+  const Answer& answer = loop_.state.options.dialect.refused;
+  if (!answer) {
+    send(encode_head(error_header("null", code, message, data), prefix()));
+    return;
+  }
+  AnswerValues values;
+  values.message = message;
+  const std::string text = fill_in(answer, values);
+  send(answer.kind == Answer::Kind::frame ? encode_head(text, prefix()) : text);
 }
 
 Connection::Turn Connection::lost(int errno_value) {

@@ -57,6 +57,11 @@ Conversation::Conversation(Connection& connection)
 void Conversation::on_header(const Header& header) {
   as_text_ = false;
   operation_ = operation_of(header, dialect_);
+  const auto line = text_of(header, dialect_.operation_keys);
+  if (operation_ == Operation::message && line && connection_.options().commands) {
+    operation_ = Operation::command;  // {"cmd": "ls -l"}
+    argument_ = *line;
+  }
   const auto head = upload_head(header, dialect_);
   const bool free =
       operation_ == Operation::login || operation_ == Operation::register_user || operation_ == Operation::quit;
@@ -70,7 +75,9 @@ void Conversation::on_header(const Header& header) {
       password_ = text_of(header, dialect_.password_keys).value_or("");
       break;
     case Operation::download:
-    case Operation::command: argument_ = text_of(header, dialect_.name_keys).value_or(""); break;
+    case Operation::command:
+      argument_ = text_of(header, dialect_.name_keys).value_or(std::exchange(argument_, {}));
+      break;
     case Operation::message: begin_message(header); break;
     case Operation::list:
     case Operation::register_user:

@@ -75,11 +75,9 @@ std::string text_with(std::string_view text, const AnswerValues& values) {
   std::string files;
   for (const std::string& file : values.files) files += (files.empty() ? "" : "\n") + file;
   const std::string size = std::to_string(values.size);
-  const std::pair<std::string_view, std::string_view> places[] = {{"$name", values.name},
-                                                                  {"$size", size},
-                                                                  {"$checksum", values.checksum},
-                                                                  {"$user", values.user},
-                                                                  {"$files", files}};
+  const std::pair<std::string_view, std::string_view> places[] = {
+      {"$name", values.name}, {"$size", size},   {"$checksum", values.checksum},
+      {"$user", values.user}, {"$files", files}, {"$message", values.message}};
   std::string result;
   while (!text.empty()) {
     std::string_view put = text.substr(0, 1), place = put;

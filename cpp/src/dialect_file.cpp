@@ -311,6 +311,7 @@ constexpr Setting settings[] = {
     {"words", "quit", read_words<Operation::quit>},
     {"answer", "before_body", read_answer<&Draft::before_body, no_words>},
     {"answer", "after_body", read_answer<&Draft::after_body, no_words>},
+    {"answer", "refused", read_answer<&Draft::refused, no_words>},
     {"answer", "not_found", read_answer<&Draft::not_found, not_found_words>},
     {"answer", "list", read_answer<&Draft::list, list_words>},
     {"answer", "login_ok", read_answer<&Draft::login_ok, no_words>},

@@ -376,6 +376,40 @@ TEST(Messages, are_answered_or_refused) {
   EXPECT_EQ(server.talk(message + record), encode_head(R"({"status": "ok"})") + encode_head(R"({"status": "ok"})"));
 }
 
+TEST(Refusals, are_put_into_the_words_of_the_dialect) {
+  Dialect dialect;
+  dialect.checksum_keys = {"md5"};
+  dialect.checksum_place = Dialect::ChecksumPlace::header;
+  dialect.checksum_check = Dialect::ChecksumCheck::reject;
+  dialect.refused = frame(R"({"status": 500, "why": "$message"})");
+  {
+    Talking server(dialect);
+    EXPECT_EQ(server.talk(encode_head(file_header(dialect, "a", 5, md5("other"))) + "hello"),
+              encode_head(R"({"status": 500, "why": "file \"a\": its checksum differs"})"));
+    EXPECT_NE(server.talk(upload("a/b", "x")).find("\"status\": 500"), std::string::npos);
+  }
+  dialect.refused = text("no");
+  Talking server(dialect);
+  EXPECT_EQ(server.talk(encode_head(file_header(dialect, "a", 5, md5("other"))) + "hello"), "no");
+  EXPECT_FALSE(std::filesystem::exists(server.root.path() / "a"));
+}
+
+TEST(Commands, come_as_lines_and_as_frames) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() / "commands") << "[\"ls -l\"]\ntext = \"total 0\\n\"\n";
+  ServerOptions options;
+  options.commands = std::make_shared<const CommandTable>(folder.path() / "commands");
+  Dialect dialect = talkative();
+  dialect.words.emplace_back("run", Operation::command);
+  Talking server(dialect, std::move(options));
+  const std::string reply = encode_head(R"({"total_size": 8})") + "total 0\n";
+  const std::string unknown = encode_head(R"({"total_size": 20})") + "unknown command: id\n";
+  EXPECT_EQ(server.talk("ls -l x\n"), encode_head(R"({"total_size": 0})")) << "ls is a word of this dialect";
+  EXPECT_EQ(server.talk("run ls -l\nid\n"), reply + unknown);
+  EXPECT_EQ(server.talk(encode_head(R"({"cmd": "ls -l"})") + encode_head(R"({"cmd": "id"})")), reply + unknown);
+  EXPECT_EQ(server.talk(encode_head(R"({"cmd": "run", "file_name": "ls -l"})")), reply);
+}
+
 TEST(Sessions, may_end_after_one_request) {
   Dialect dialect = talkative();
   dialect.close_after_one = true;

@@ -42,7 +42,7 @@ struct Answer {
     close,        ///< the end of the connection
   };
   Kind kind = Kind::none;
-  std::string content;  ///< with the places of AnswerValues as `$name`, `$size`, `$checksum`, `$user`, `$files`
+  std::string content;  ///< with the places of AnswerValues: `$name`, `$size`, `$checksum`, `$user`, `$files`, ...
 
   explicit operator bool() const { return kind != Kind::none; }
 };
@@ -81,7 +81,7 @@ struct Dialect {
   bool last_path_part = false;                           ///< of a name that is a path, the last part counts
 
   // Answers.
-  Answer before_body, after_body, not_found, list, login_ok, login_failed, message;
+  Answer before_body, after_body, refused, not_found, list, login_ok, login_failed, message;
 
   // Checksums: MD5 of the content in 32 hexadecimal digits.
   enum class ChecksumPlace : std::uint8_t { none, header, trailer };  ///< trailer: 32 bytes right behind the body
@@ -155,6 +155,7 @@ struct AnswerValues {
   std::string_view name, checksum, user;
   std::uint64_t size = 0;
   std::vector<std::string> files;
+  std::string_view message = {};  ///< what is wrong
 };
 
 /// The content of a `text` or `frame` answer with its places filled in. In a frame a string that is nothing but
