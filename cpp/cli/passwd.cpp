@@ -22,40 +22,44 @@ struct Flags {
   bool remove = false, quiet = false;
 };
 
-/// The terminal without echo. Signals that would end the program wait until it is as before.
+termios terminal_before{};  // for the handler of a signal
+
+void restore_and_end(int signal) {
+  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+  ::_exit(128 + signal);
+}
+
+/// The terminal without echo; a signal that ends the program puts it back first.
 class WithoutEcho {
  public:
   WithoutEcho() {
-    ::sigemptyset(&signals_);
-    for (const int signal : {SIGTERM, SIGHUP, SIGTSTP, SIGQUIT}) ::sigaddset(&signals_, signal);
-    ::sigprocmask(SIG_BLOCK, &signals_, &before_);
-    ::tcgetattr(STDIN_FILENO, &settings_);
-    termios silent = settings_;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO | ISIG);  // Ctrl-C arrives as a character
+    ::tcgetattr(STDIN_FILENO, &terminal_before);
+    struct sigaction action{};
+    action.sa_handler = restore_and_end;
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaction(signal, &action, nullptr);
+    action.sa_handler = SIG_IGN;  // nobody stops here and leaves a shell without echo
+    ::sigaction(SIGTSTP, &action, nullptr);
+    termios silent = terminal_before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     silent.c_lflag |= ECHONL;
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
   }
   WithoutEcho(const WithoutEcho&) = delete;
   ~WithoutEcho() {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings_);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}) std::signal(signal, SIG_DFL);
   }
-
- private:
-  sigset_t signals_, before_;
-  termios settings_{};
 };
 
 std::string read_password(const char* prompt) {
   const bool terminal = ::isatty(STDIN_FILENO) == 1;
   std::unique_ptr<WithoutEcho> silent;
   if (terminal) {
+    silent = std::make_unique<WithoutEcho>();  // before the prompt: what is typed at it must not show
     std::fputs(prompt, stderr);
-    silent = std::make_unique<WithoutEcho>();
   }
   std::string password;
   if (!std::getline(std::cin, password)) throw std::runtime_error("no password on standard input");
-  if (password.find('\x03') != std::string::npos) throw std::runtime_error("interrupted, nothing was changed");
   if (!password.empty() && password.back() == '\r') password.pop_back();
   return password;
 }

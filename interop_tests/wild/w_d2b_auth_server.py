@@ -17,7 +17,7 @@ ACCOUNTS = {'egg': '123', 'guest': 'guest'}
 
 class MyServer(socketserver.BaseRequestHandler):
     def handle(self):
-        for i in range(3):
+        for _ in range(3):
             data = self.request.recv(1024)
             if not data:
                 return
