@@ -28,7 +28,7 @@ def test_cpp_server(tmp_path):
     (tmp_path / "incoming").mkdir()
     libraries = [os.path.join(BUILD, "lib", "lib%s.a" % name) for name in ("framecall", "framecall_core")]
     subprocess.run([compiler(), "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SOURCE, "cpp", "include"),
-                    str(tmp_path / "readme.cpp"), *libraries, "-pthread", "-o", str(tmp_path / "readme")],
+                    str(tmp_path / "readme.cpp"), *libraries, "-lcrypto", "-pthread", "-o", str(tmp_path / "readme")],
                    check=True, timeout=280)
     server = subprocess.Popen([str(tmp_path / "readme")], cwd=tmp_path, env=clean_environment())
     try:

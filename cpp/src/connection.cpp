@@ -1,8 +1,6 @@
 #include "connection.hpp"
 
-#include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <asio/post.hpp>
 
 #include <algorithm>
@@ -87,6 +85,7 @@ void Connection::start_refused() {
   const std::uint64_t limit = loop_.state.options.max_connections;
   refuse(ErrorCode::resource_exhausted, "too many connections, max_connections is " + std::to_string(limit),
          limit_data(limit, limit + 1));
+  settle();
   arm(shared_from_this());
   loop_.arm_timer();
 }
@@ -95,7 +94,7 @@ void Connection::start_refused() {
 void Connection::arm(std::shared_ptr<Connection> self) {
   Connection& connection = *self;
   if (!connection.open_) return;
-  if (connection.has_output() && !connection.writing_) {
+  if (!connection.out_.empty() && !connection.writing_) {
     connection.writing_ = true;
     connection.stream_.async_wait(asio::posix::stream_descriptor::wait_write, [self](asio::error_code error) mutable {
       self->writing_ = false;
@@ -123,6 +122,7 @@ void Connection::on_readable() {
     drain();
   } else {
     read_turn();
+    settle();
   }
   loop_.arm_timer();
 }
@@ -130,8 +130,8 @@ void Connection::on_readable() {
 void Connection::on_writable() {
   if (!open_) return;
   loop_.refresh_clock();
-  flush();
-  if (open_ && stopped_ && may_read()) resume();
+  settle();
+  if (open_ && loop_.draining) drain();
   loop_.arm_timer();
 }
 
@@ -140,6 +140,7 @@ void Connection::drain() {
   Turn turn = may_read() ? Turn::more : Turn::paused;
   for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
   if (turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle()) finish();
+  settle();
   arm(self);
 }
 
@@ -153,10 +154,11 @@ void Connection::on_timeout(Timeout timeout) {
       } else if (decoder_.end_text() && may_read()) {
         process();
       }
+      settle();
       arm(self);
       return;
     case Timeout::idle:
-      if (mode_ == Mode::echo && unsent_.empty()) {  // a person may be typing
+      if (mode_ == Mode::echo && out_.empty()) {  // a person may be typing
         touch();
         return;
       }
@@ -237,21 +239,21 @@ Connection::Turn Connection::take(std::string_view bytes) {
       head_.unlink();
       loop_.leaving.touch(leaving_, loop_.now);
       leaving_now_ = true;
-      send(reply);
+      out_.append(reply);
       return Turn::more;
     }
     default: break;
   }
   if (bytes.empty()) return at_end();
-  upper_case(bytes.data(), bytes.size(), unsent_.prepare(bytes.size()));
-  unsent_.commit(bytes.size());
-  flush();
-  return !open_ ? Turn::closed : may_read() ? Turn::more : Turn::paused;
+  Buffer upper;
+  upper_case(bytes.data(), bytes.size(), upper.prepare(bytes.size()));
+  upper.commit(bytes.size());
+  out_.append(std::move(upper));
+  return may_read() ? Turn::more : Turn::paused;
 }
 
 Connection::Turn Connection::at_end() {
-  ended_ = true;
-  if (!has_output()) close();
+  ended_ = true;  // closed at the end of the turn, when everything is sent
   return Turn::paused;
 }
 
@@ -289,7 +291,7 @@ Connection::Turn Connection::discard() {
   if (count < 0 && would_block(errno)) return Turn::blocked;
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
   if (count > 0 && discarded_ < loop_.state.options.refusal_bytes) return Turn::more;
-  if (count == 0 && !unsent_.empty()) return at_end();  // it has said all, and may still read
+  if (count == 0 && !out_.empty()) return at_end();  // it has said all, and may still read
   close();
   return Turn::closed;
 }
@@ -399,7 +401,8 @@ void Connection::answer_method() {
   const Token& method = *header.find(Key::method);
   if (!method.is_string()) throw CallError(ErrorCode::invalid_request, "the method is not a string");
   const std::string name = printable(string_value(method, scratch));
-  send(encode_head(error_header(text, ErrorCode::method_not_found, "method \"" + name + "\" not found", {}), prefix()));
+  out_.append(
+      encode_head(error_header(text, ErrorCode::method_not_found, "method \"" + name + "\" not found", {}), prefix()));
 }
 
 void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
@@ -431,27 +434,24 @@ void Connection::work_done(std::optional<CallError> failure, const std::function
   } catch (const std::exception& error) {  // of an answer that cannot be put into words
     refuse(ErrorCode::internal_error, error.what());
   }
-  if (open_ && may_read()) {
-    resume();
-  } else {
-    arm(self);
-  }
+  settle();
+  if (open_ && loop_.draining) drain();
+  arm(self);
   loop_.arm_timer();
 }
 
-// Goes on after a pause: first with what was received before it.
-void Connection::resume() {
-  const auto self = shared_from_this();
-  stopped_ = false;
-  if (leaving_now_ || process() == Turn::more) {
-    if (open_ && loop_.draining) drain();
+// The end of every turn: sends, and goes on with what was received before a pause that is over.
+void Connection::settle() {
+  flush();
+  while (open_ && stopped_ && !leaving_now_ && may_read()) {
+    process();
+    flush();
   }
-  arm(self);
 }
 
 bool Connection::may_read() {
-  held_ = unsent_.size() > (held_ ? low_water : high_water);
-  return !held_ && !waiting_ && !sending_ && !ended_;
+  held_ = out_.memory() > (held_ ? low_water : high_water);
+  return !held_ && !waiting_ && !out_.has_file() && !ended_;
 }
 
 void Connection::refuse(ErrorCode code, const std::string& message, const std::string& data) {
@@ -462,90 +462,43 @@ void Connection::refuse(ErrorCode code, const std::string& message, const std::s
   loop_.leaving.touch(leaving_, loop_.now);
   const Answer& answer = loop_.state.options.dialect.refused;
   if (!answer) {
-    send(encode_head(error_header("null", code, message, data), prefix()));
+    out_.append(encode_head(error_header("null", code, message, data), prefix()));
     return;
   }
   AnswerValues values;
   values.message = message;
   const std::string text = fill_in(answer, values);
-  send(answer.kind == Answer::Kind::frame ? encode_head(text, prefix()) : text);
+  out_.append(answer.kind == Answer::Kind::frame ? encode_head(text, prefix()) : text);
 }
 
 Connection::Turn Connection::lost(int errno_value) {
-  if (!decoder_.idle() || sending_) {
+  if (!decoder_.idle() || !out_.empty()) {
     log(LogLevel::warning, "the peer went away (" + std::generic_category().message(errno_value) + ")" + progress());
   }
   close();
   return Turn::closed;
 }
 
-void Connection::send(std::string_view bytes) {
-  unsent_.append(bytes);
-  flush();
-}
-
-void Connection::send_file(FileStore::Download file, std::string trailer) {
-  sending_.emplace(Sending{std::move(file), 0, std::move(trailer)});
-  flush();
-}
-
 void Connection::flush() {
-  int pieces = 0;
-  do {
-    if (!send_unsent()) return;
-    if (sending_ && (pieces++ == blocks_per_turn || !send_piece())) return;
-  } while (sending_ || !unsent_.empty());
-  unsent_.release();
+  if (!open_) return;
+  if (!out_.empty()) {
+    const std::size_t before = out_.memory();
+    const bool files = out_.has_file();
+    switch (out_.send_to(stream_.native_handle(), loop_.file_block(), EventLoop::file_block_size)) {
+      case OutQueue::Result::sent: touch(); break;
+      case OutQueue::Result::lost: lost(errno); return;
+      case OutQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none
+        log(LogLevel::error, "\"" + printable(out_.file_name()) + "\" became shorter while it was sent");
+        close();
+        return;
+      case OutQueue::Result::more:
+      case OutQueue::Result::blocked:
+        if (out_.memory() < before || files) touch();
+        return;
+    }
+  }
   if (leaving_now_) ::shutdown(stream_.native_handle(), SHUT_WR);
   if (ended_) close();
-}
-
-// False if not all of it went: the socket is full, or the connection lost.
-bool Connection::send_unsent() {
-  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (sending_ ? MSG_MORE : 0);  // a head and its file in one segment
-  while (!unsent_.empty()) {
-    const ssize_t count = ::send(stream_.native_handle(), unsent_.data(), unsent_.size(), flags);
-    if (count < 0) {
-      if (!would_block(errno)) lost(errno);
-      return false;
-    }
-    unsent_.consume(static_cast<std::size_t>(count));
-    touch();
-  }
-  return true;
-}
-
-// The same for the next piece of a file, from the page cache to the socket where the system can.
-bool Connection::send_piece() {
-  const std::uint64_t left = sending_->file.size() - static_cast<std::uint64_t>(sending_->offset);
-  if (left == 0) {
-    unsent_.append(sending_->trailer);
-    sending_.reset();
-    return true;
-  }
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, EventLoop::file_block_size));
-  const int file = sending_->file.descriptor();
-  ssize_t count = ::sendfile(stream_.native_handle(), file, &sending_->offset, size);
-  if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
-    count = ::pread(file, loop_.file_block(), size, sending_->offset);
-    if (count > 0) {
-      count = ::send(stream_.native_handle(), loop_.file_block(), static_cast<std::size_t>(count),
-                     MSG_NOSIGNAL | MSG_DONTWAIT);
-      sending_->offset += std::max<ssize_t>(count, 0);
-    }
-  }
-  if (count > 0) {
-    touch();
-    return true;
-  }
-  if (count < 0 && would_block(errno)) return false;
-  if (count == 0) {  // a part was sent as the whole: the peer has to learn that it is none
-    log(LogLevel::error, "\"" + printable(sending_->file.name()) + "\" became shorter while it was sent");
-    close();
-  } else {
-    lost(errno);
-  }
-  return false;
 }
 
 void Connection::close() {
@@ -555,7 +508,7 @@ void Connection::close() {
   head_.unlink();
   leaving_.unlink();
   quiet_.unlink();
-  sending_.reset();
+  out_.clear();
   if (conversation_) conversation_->abandon();
   asio::error_code ignored;
   stream_.close(ignored);
@@ -566,9 +519,8 @@ void Connection::log(LogLevel level, const std::string& text) { loop_.state.log(
 
 // How far a message got, for log lines.
 std::string Connection::progress() const {
-  if (sending_) {
-    return ", " + std::to_string(sending_->file.size() - static_cast<std::uint64_t>(sending_->offset)) +
-           " bytes before the end of \"" + printable(sending_->file.name()) + "\"";
+  if (out_.has_file()) {
+    return ", " + std::to_string(out_.file_left()) + " bytes before the end of \"" + printable(out_.file_name()) + "\"";
   }
   std::string upload = conversation_ ? conversation_->progress(decoder_.body_left()) : std::string();
   if (!upload.empty()) return upload;

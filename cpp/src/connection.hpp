@@ -13,6 +13,7 @@
 #include "framecall/buffer.hpp"
 #include "framecall/file_store.hpp"
 #include "framecall/frame.hpp"
+#include "out_queue.hpp"
 
 namespace framecall {
 
@@ -45,9 +46,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // For its Conversation.
   const ServerOptions& options() const { return loop_.state.options; }
   const PrefixFormat& prefix() const { return decoder_.prefix(); }
-  void send(std::string_view bytes);
-  /// Sends a file, then `trailer`; nothing is read meanwhile.
-  void send_file(FileStore::Download file, std::string trailer);
+  /// What is to be sent leaves at the end of the turn. While a file is under way nothing is read.
+  OutQueue& out() { return out_; }
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
   /// of `work` is a refusal instead.
   void wait_for(std::function<void()> work, std::function<void()> then);
@@ -59,12 +59,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class Mode : std::uint8_t { undecided, frames, echo, http };
-
-  struct Sending {
-    FileStore::Download file;
-    off_t offset;
-    std::string trailer;
-  };
 
   static void arm(std::shared_ptr<Connection> self);
   void on_readable();
@@ -89,11 +83,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Turn lost(int errno_value);
   Turn at_end();
   void flush();
-  bool send_unsent();
-  bool send_piece();
-  bool has_output() const { return !unsent_.empty() || sending_; }
   bool may_read();
-  void resume();
+  void settle();
   void touch() { loop_.idle.touch(idle_, loop_.now); }
   void watch_head();
   void unwatch();
@@ -108,9 +99,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Mode mode_;
   Decoder decoder_;
   std::unique_ptr<Conversation> conversation_;  // once there is one
-  std::optional<Sending> sending_;
-  Buffer first_;  // bytes before it is known what they are; the head of an HTTP request
-  Buffer unsent_;
+  Buffer first_;                                // bytes before it is known what they are; the head of an HTTP request
+  OutQueue out_;
   std::uint64_t discarded_ = 0;
   bool open_ = true;
   bool reading_ = false, writing_ = false;  // a wait is out

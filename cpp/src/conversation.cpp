@@ -174,7 +174,7 @@ void Conversation::act(Operation operation, std::string argument) {
     default:
       if (dialect_.message.kind == Answer::Kind::echo) {
         send_frame(message_);
-        connection_.send(body_);
+        connection_.out().append(body_);
       } else {
         answer(dialect_.message, {});
       }
@@ -279,7 +279,8 @@ void Conversation::send_file(const std::string& name) {
     const bool trailer = dialect_.checksum_place == Dialect::ChecksumPlace::trailer;
     connection_.log(LogLevel::info,
                     "sends \"" + printable(wanted) + "\", " + std::to_string(result->file->size()) + " bytes");
-    connection_.send_file(std::move(*result->file), trailer ? result->checksum : std::string());
+    connection_.out().append(std::move(*result->file));
+    if (trailer) connection_.out().append(result->checksum);
     done();
   });
 }
@@ -327,7 +328,7 @@ void Conversation::run_command(std::string line) {
   connection_.wait_for([commands, line, output] { *output = commands->run(line); },
                        [this, output] {
                          send_frame(size_only(dialect_, output->size()));
-                         connection_.send(*output);
+                         connection_.out().append(*output);
                          done();
                        });
 }
@@ -336,15 +337,15 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
   switch (answer.kind) {
     case Answer::Kind::none:
     case Answer::Kind::echo: break;
-    case Answer::Kind::text: connection_.send(fill_in(answer, values)); break;
+    case Answer::Kind::text: connection_.out().append(fill_in(answer, values)); break;
     case Answer::Kind::frame:
-      as_text_ ? connection_.send(fill_in(answer, values)) : send_frame(fill_in(answer, values));
+      as_text_ ? connection_.out().append(fill_in(answer, values)) : send_frame(fill_in(answer, values));
       break;
     case Answer::Kind::body: {
       std::string content;
       for (const std::string& file : values.files) content.append(file).append("\n");
       send_frame(size_only(dialect_, content.size()));
-      connection_.send(content);
+      connection_.out().append(content);
       break;
     }
     case Answer::Kind::zero_size: send_frame(file_header(dialect_, values.name, 0)); break;
@@ -353,7 +354,9 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
   }
 }
 
-void Conversation::send_frame(std::string_view header) { connection_.send(encode_head(header, connection_.prefix())); }
+void Conversation::send_frame(std::string_view header) {
+  connection_.out().append(encode_head(header, connection_.prefix()));
+}
 
 void Conversation::done() {
   as_text_ = false;

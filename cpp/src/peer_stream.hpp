@@ -26,8 +26,7 @@ struct Word {
 class PeerStream {
  public:
   /// `dialect` and the functions given to the calls must outlive it. `max_text`: of one piece of raw text.
-  PeerStream(const Endpoint& endpoint, const Dialect& dialect, std::chrono::milliseconds timeout,
-               std::size_t max_text);
+  PeerStream(const Endpoint& endpoint, const Dialect& dialect, std::chrono::milliseconds timeout, std::size_t max_text);
   ~PeerStream();
   PeerStream(const PeerStream&) = delete;
 
