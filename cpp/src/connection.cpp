@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <sys/socket.h>
+#include <asio/dispatch.hpp>
 #include <asio/post.hpp>
 
 #include <algorithm>
@@ -19,38 +20,19 @@ constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
 
-// The header of an error reply. `id` is JSON text, `data` too: an object, or empty.
-std::string error_header(std::string_view id, ErrorCode code, std::string_view message, std::string_view data) {
-  std::string header = "{\"jsonrpc\": \"2.0\", \"id\": ";
-  header += id;
-  header += ", \"error\": {\"code\": ";
-  write_integer(header, static_cast<std::int64_t>(code));
-  header += ", \"message\": ";
-  write_string(header, message);
-  const std::string_view status = status_name(code);
-  if (!status.empty() || !data.empty()) {
-    header += ", \"data\": ";
-    if (status.empty()) {
-      header += data;
-    } else {
-      header += "{\"status\": \"";
-      header += status;
-      header += '"';
-      if (!data.empty()) (header += ", ") += data.substr(1, data.size() - 2);
-      header += '}';
-    }
-  }
-  header += "}}";
-  return header;
-}
-
-std::string limit_data(std::uint64_t limit, std::uint64_t got) {
-  return "{\"limit\": " + std::to_string(limit) + ", \"got\": " + std::to_string(got) + "}";
-}
-
 bool would_block(int errno_value) {
   return errno_value == EAGAIN || errno_value == EWOULDBLOCK || errno_value == EINTR;
 }
+
+class InTurn {
+ public:
+  explicit InTurn(bool& flag) : flag_(flag) { flag_ = true; }
+  InTurn(const InTurn&) = delete;
+  ~InTurn() { flag_ = false; }
+
+ private:
+  bool& flag_;
+};
 
 }  // namespace
 
@@ -139,7 +121,7 @@ void Connection::drain() {
   const auto self = shared_from_this();
   Turn turn = may_read() ? Turn::more : Turn::paused;
   for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
-  if (turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle()) finish();
+  if (turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle() && calls_.in_flight() == 0) finish();
   settle();
   arm(self);
 }
@@ -171,7 +153,7 @@ void Connection::on_timeout(Timeout timeout) {
 }
 
 Connection::Turn Connection::read_turn() {
-  const Turn turn = leaving_now_ ? discard() : decoder_.body_left() >= direct_from ? receive_file() : receive();
+  const Turn turn = leaving_now_ ? discard() : decoder_.body_left() >= direct_from ? receive_body() : receive();
   if (!open_) return Turn::closed;
   if (turn != Turn::blocked) touch();
   return turn;
@@ -259,29 +241,43 @@ Connection::Turn Connection::at_end() {
 
 void Connection::finish() { at_end(); }
 
-// A large body, past the decoder: as much as the socket has, straight into the file.
-Connection::Turn Connection::receive_file() {
+// A large body, past the decoder: as much as the socket has, to where it stays. A call's block grows with what has come,
+// not with what was announced.
+Connection::Turn Connection::receive_body() {
   for (int i = 0; i < blocks_per_turn && decoder_.body_left() >= direct_from; ++i) {
-    char* const block = loop_.file_block();
-    const auto size =
-        static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), EventLoop::file_block_size));
+    const bool own_block = !in_conversation_ && calls_.received() > 0;
+    const std::size_t room = own_block ? std::max(calls_.received(), direct_from) : EventLoop::file_block_size;
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));
+    char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
     const ssize_t count = ::recv(stream_.native_handle(), block, size, MSG_DONTWAIT);
     if (count < 0) return would_block(errno) ? Turn::blocked : lost(errno);
     if (count == 0) {
       decoder_.close();
       return process();
     }
-    decoder_.take_body(static_cast<std::uint64_t>(count));
+    const std::string_view bytes(block, static_cast<std::size_t>(count));
+    decoder_.take_body(bytes.size());
     touch();
-    if (!conversation_) continue;
     try {
-      conversation_->on_body({block, static_cast<std::size_t>(count)});
+      if (own_block) {
+        calls_.commit(bytes.size());
+      } else {
+        take_body(bytes);
+      }
     } catch (const CallError& error) {
       refuse(error);
       return Turn::more;
     }
   }
   return decoder_.body_left() == 0 ? process() : Turn::more;
+}
+
+void Connection::take_body(std::string_view bytes) {
+  if (in_conversation_) {
+    conversation_->on_body(bytes);
+  } else {
+    calls_.on_body(bytes);
+  }
 }
 
 // The sender of something refused: read on, or the reset that follows a close with unread bytes would destroy the
@@ -291,7 +287,7 @@ Connection::Turn Connection::discard() {
   if (count < 0 && would_block(errno)) return Turn::blocked;
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
   if (count > 0 && discarded_ < loop_.state.options.refusal_bytes) return Turn::more;
-  if (count == 0 && !out_.empty()) return at_end();  // it has said all, and may still read
+  if (count == 0 && !quiescent()) return at_end();  // it has said all, and may still read
   close();
   return Turn::closed;
 }
@@ -299,17 +295,20 @@ Connection::Turn Connection::discard() {
 // Every event of what was fed. What a file or the format refuses ends here, as an answer.
 Connection::Turn Connection::process() {
   stopped_ = false;
+  const InTurn in_turn(in_turn_);
   try {
-    while (open_) {  // an answer may find that the peer is gone
+    while (open_ && !leaving_now_) {  // an answer may find that the peer is gone
       Turn turn = Turn::more;
       switch (decoder_.next_event(loop_.header)) {
         case Decoder::Event::need_data: watch_head(); return Turn::more;
         case Decoder::Event::header_received: begin_message(); break;
-        case Decoder::Event::body_received:
-          if (conversation_) conversation_->on_body(decoder_.body());
-          break;
+        case Decoder::Event::body_received: take_body(decoder_.body()); break;
         case Decoder::Event::end_of_message:
-          if (in_conversation_) conversation_->on_end(decoder_.offset());
+          if (in_conversation_) {
+            conversation_->on_end(decoder_.offset());
+          } else {
+            calls_.on_end(loop_.header);
+          }
           turn = next_turn();
           break;
         case Decoder::Event::text_received:
@@ -326,7 +325,7 @@ Connection::Turn Connection::process() {
       }
       if (turn != Turn::more) return turn;
     }
-    return Turn::closed;
+    return open_ ? Turn::more : Turn::closed;
   } catch (const ProtocolError& error) {
     const std::string surplus = conversation_ ? conversation_->surplus(decoder_.offset()) : std::string();
     if (error.code() == ErrorCode::data_loss) {
@@ -370,12 +369,9 @@ void Connection::begin_message() {
   in_conversation_ = !is_call(header, loop_.state.options.dialect);
   if (in_conversation_) {
     conversation().on_header(header);
-  } else if (header.has(Key::method) && !header.has(Key::result) && !header.has(Key::error)) {
-    answer_method();
   } else {
-    throw CallError(ErrorCode::invalid_request,
-                    "neither a request nor a notification: a method goes without result, "
-                    "error and item");
+    ++loop_.state.calls;
+    calls_.on_header(header, decoder_);
   }
 }
 
@@ -384,43 +380,56 @@ Conversation& Connection::conversation() {
   return *conversation_;
 }
 
-// Calls come with the RPC service; until then no method is known. The body is dropped.
-void Connection::answer_method() {
-  const Header& header = loop_.header;
-  const Token* id = header.find(Key::id);
-  if (id == nullptr) return;  // a notification is never answered
-  if (id->kind != Token::Kind::integer && !id->is_string()) {
-    throw CallError(ErrorCode::invalid_request, "the id is neither a string nor an integer");
-  }
-  std::string scratch, text;
-  if (id->is_string()) {
-    write_string(text, string_value(*id, scratch));
-  } else {
-    text = id->text == "-0" ? "0" : id->text;
-  }
-  const Token& method = *header.find(Key::method);
-  if (!method.is_string()) throw CallError(ErrorCode::invalid_request, "the method is not a string");
-  const std::string name = printable(string_value(method, scratch));
-  out_.append(
-      encode_head(error_header(text, ErrorCode::method_not_found, "method \"" + name + "\" not found", {}), prefix()));
+Deadlines::iterator Connection::add_deadline(std::uint64_t milliseconds, const std::string& id) {
+  constexpr std::uint64_t century = std::uint64_t{100} * 365 * 24 * 3600 * 1000;
+  const auto due = loop_.now + static_cast<std::int64_t>(std::min(milliseconds, century));
+  return loop_.deadlines.emplace(due, std::pair(this, id));
+}
+
+void Connection::on_deadline(const std::string& id) {
+  const auto self = shared_from_this();
+  calls_.expire(std::string(id));
+  settle();
+  arm(self);
+}
+
+void Connection::run_on_pool(std::function<void()> work) { asio::post(*loop_.state.workers, std::move(work)); }
+
+void Connection::on_own_thread(std::shared_ptr<Connection> self, std::function<void(Connection&)> work) {
+  EventLoop& loop = self->loop_;
+  asio::dispatch(loop.io, [self = std::move(self), work = std::move(work)]() mutable {
+    Connection& connection = *self;
+    if (!connection.open_) return;
+    if (connection.in_turn_) {
+      work(connection);
+      return;
+    }
+    connection.loop_.refresh_clock();
+    work(connection);
+    connection.settle();
+    if (connection.open_ && connection.loop_.draining) connection.drain();
+    arm(std::move(self));
+    connection.loop_.arm_timer();
+  });
 }
 
 void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
   waiting_ = true;
-  asio::post(*loop_.state.disk, [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
-    std::optional<CallError> failure;
-    try {
-      work();
-    } catch (const CallError& error) {
-      failure.emplace(error);
-    } catch (const std::exception& error) {
-      failure.emplace(ErrorCode::internal_error, error.what());
-    }
-    EventLoop& loop = self->loop_;
-    asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)]() mutable {
-      self->work_done(std::move(failure), then);
-    });
-  });
+  asio::post(
+      *loop_.state.workers, [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
+        std::optional<CallError> failure;
+        try {
+          work();
+        } catch (const CallError& error) {
+          failure.emplace(error);
+        } catch (const std::exception& error) {
+          failure.emplace(ErrorCode::internal_error, error.what());
+        }
+        EventLoop& loop = self->loop_;
+        asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)]() mutable {
+          self->work_done(std::move(failure), then);
+        });
+      });
 }
 
 void Connection::work_done(std::optional<CallError> failure, const std::function<void()>& then) {
@@ -451,24 +460,36 @@ void Connection::settle() {
 
 bool Connection::may_read() {
   held_ = out_.memory() > (held_ ? low_water : high_water);
-  return !held_ && !waiting_ && !out_.has_file() && !ended_;
+  return !held_ && !waiting_ && !out_.has_file() && !ended_ && calls_.in_flight() < loop_.state.options.max_in_flight;
 }
 
 void Connection::refuse(ErrorCode code, const std::string& message, const std::string& data) {
-  if (conversation_) conversation_->abandon();
-  unwatch();
-  leaving_now_ = true;
-  log(LogLevel::warning, "refused: " + message);
-  loop_.leaving.touch(leaving_, loop_.now);
   const Answer& answer = loop_.state.options.dialect.refused;
   if (!answer) {
-    out_.append(encode_head(error_header("null", code, message, data), prefix()));
+    end_with("null", {static_cast<std::int64_t>(code), message, data});
     return;
   }
+  begin_to_leave(message);
   AnswerValues values;
   values.message = message;
   const std::string text = fill_in(answer, values);
   out_.append(answer.kind == Answer::Kind::frame ? encode_head(text, prefix()) : text);
+}
+
+void Connection::end_with(std::string_view id, const Failure& failure) {
+  begin_to_leave(failure.message);
+  loop_.text.clear();
+  write_error(loop_.text, id, failure.code, failure.message, failure.data);
+  out_.append(encode_head(loop_.text, prefix()));
+}
+
+void Connection::begin_to_leave(const std::string& why) {
+  calls_.abandon();
+  if (conversation_) conversation_->abandon();
+  unwatch();
+  leaving_now_ = true;
+  log(LogLevel::warning, "refused: " + why);
+  loop_.leaving.touch(leaving_, loop_.now);
 }
 
 Connection::Turn Connection::lost(int errno_value) {
@@ -488,7 +509,8 @@ void Connection::flush() {
       case OutQueue::Result::sent: touch(); break;
       case OutQueue::Result::lost: lost(errno); return;
       case OutQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none
-        log(LogLevel::error, "\"" + printable(out_.file_name()) + "\" became shorter while it was sent");
+        log(LogLevel::error,
+            std::string("\"").append(printable(out_.file_name())).append("\" became shorter while it was sent"));
         close();
         return;
       case OutQueue::Result::more:
@@ -497,6 +519,7 @@ void Connection::flush() {
         return;
     }
   }
+  if (calls_.in_flight() > 0) return;  // their answers come first
   if (leaving_now_) ::shutdown(stream_.native_handle(), SHUT_WR);
   if (ended_) close();
 }
@@ -509,6 +532,7 @@ void Connection::close() {
   leaving_.unlink();
   quiet_.unlink();
   out_.clear();
+  calls_.cancel_all();
   if (conversation_) conversation_->abandon();
   asio::error_code ignored;
   stream_.close(ignored);
@@ -520,7 +544,11 @@ void Connection::log(LogLevel level, const std::string& text) { loop_.state.log(
 // How far a message got, for log lines.
 std::string Connection::progress() const {
   if (out_.has_file()) {
-    return ", " + std::to_string(out_.file_left()) + " bytes before the end of \"" + printable(out_.file_name()) + "\"";
+    return std::string(", ")
+        .append(std::to_string(out_.file_left()))
+        .append(" bytes before the end of \"")
+        .append(printable(out_.file_name()))
+        .append("\"");
   }
   std::string upload = conversation_ ? conversation_->progress(decoder_.body_left()) : std::string();
   if (!upload.empty()) return upload;

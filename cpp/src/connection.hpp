@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "calls.hpp"
 #include "event_loop.hpp"
 #include "framecall/buffer.hpp"
 #include "framecall/file_store.hpp"
@@ -48,6 +49,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const PrefixFormat& prefix() const { return decoder_.prefix(); }
   /// What is to be sent leaves at the end of the turn. While a file is under way nothing is read.
   OutQueue& out() { return out_; }
+  // For its Calls.
+  const Router& router() const { return *loop_.state.options.router; }
+  Calls& calls() { return calls_; }
+  std::string& scratch() { return loop_.text; }
+  bool draining() const { return loop_.draining; }
+  ServerState& state() { return loop_.state; }
+  Deadlines::iterator add_deadline(std::uint64_t milliseconds, const std::string& id);
+  void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }
+  void on_deadline(const std::string& id);
+  void run_on_pool(std::function<void()> work);
+  /// At once if this is the connection's thread, else there, unless it is closed by then.
+  static void on_own_thread(std::shared_ptr<Connection> self, std::function<void(Connection&)> work);
+  /// Answers, and closes: what still comes is read for a while and dropped.
+  void end_with(std::string_view id, const Failure& failure);
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
   /// of `work` is a refusal instead.
   void wait_for(std::function<void()> work, std::function<void()> then);
@@ -68,12 +83,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Turn receive_first(std::string_view bytes);
   Turn decide(bool quiet);
   Turn take(std::string_view bytes);
-  Turn receive_file();
+  Turn receive_body();
   Turn discard();
   Turn process();
+  void take_body(std::string_view bytes);
+  void begin_to_leave(const std::string& why);
 
   void begin_message();
-  void answer_method();
   Conversation& conversation();
   Turn next_turn();
   void work_done(std::optional<CallError> failure, const std::function<void()>& then);
@@ -85,6 +101,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void flush();
   bool may_read();
   void settle();
+  bool quiescent() const { return out_.empty() && calls_.in_flight() == 0; }
   void touch() { loop_.idle.touch(idle_, loop_.now); }
   void watch_head();
   void unwatch();
@@ -98,6 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Protocols protocols_;
   Mode mode_;
   Decoder decoder_;
+  Calls calls_{*this};
   std::unique_ptr<Conversation> conversation_;  // once there is one
   Buffer first_;                                // bytes before it is known what they are; the head of an HTTP request
   OutQueue out_;
@@ -107,6 +125,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool leaving_now_ = false;                // the last word is on its way; what still comes is dropped
   bool ended_ = false;                      // the peer has said all; close when it has all replies
   bool waiting_ = false;                    // for work of another thread
+  bool in_turn_ = false;                    // settle() will follow
   bool in_conversation_ = false;            // the message under way is no call
   bool stopped_ = false;                    // in the middle of what was read
   bool held_ = false;                       // too much unsent

@@ -12,10 +12,6 @@ namespace {
 
 constexpr std::uint64_t max_message_body = 1 << 20;  // of messages that are answered with themselves
 
-std::string limit_data(std::uint64_t limit, std::uint64_t got) {
-  return "{\"limit\": " + std::to_string(limit) + ", \"got\": " + std::to_string(got) + "}";
-}
-
 std::string size_only(const Dialect& dialect, std::uint64_t size) {
   std::string header = "{";
   write_string(header, dialect.command_size_key);
@@ -234,6 +230,7 @@ bool Conversation::judge_checksum() {
 
 void Conversation::publish() {
   const auto stored = [this](const FileStore::Upload& upload) {
+    ++connection_.state().uploads;
     connection_.log(LogLevel::info,
                     "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
     answer(dialect_.after_body, {upload.name(), checksum_, {}, upload.size(), {}});

@@ -47,6 +47,18 @@ std::string Digest::finish() {
   return text;
 }
 
+std::string sha256_base64(std::string_view bytes) {
+  unsigned char value[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (::EVP_Digest(bytes.data(), bytes.size(), value, &size, ::EVP_sha256(), nullptr) != 1) {
+    throw std::runtime_error("EVP_Digest failed");
+  }
+  std::string text(4 * (EVP_MAX_MD_SIZE / 3 + 1) + 1, '\0');
+  text.resize(static_cast<std::size_t>(
+      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), value, static_cast<int>(size))));
+  return text;
+}
+
 std::string digest_of_file(DigestKind kind, int descriptor) {
   Digest digest(kind);
   std::vector<char> block(256 * 1024);

@@ -51,6 +51,11 @@ ErrorCode error_code_of(int errno_value) {
   }
 }
 
+std::string limit_data(std::uint64_t limit, std::uint64_t got) {
+  return std::string("{\"limit\": ").append(std::to_string(limit)).append(", \"got\": ").append(std::to_string(got)) +
+         "}";
+}
+
 namespace {
 
 // C0 and C1 control characters, DEL, line and paragraph separators, and what turns the direction of text around.

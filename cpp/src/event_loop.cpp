@@ -48,7 +48,9 @@ void EventLoop::refresh_clock() {
 // The timer is never moved when a connection makes progress: it wakes for a deadline that has moved on, looks, and
 // sleeps again. So a busy connection costs no system call, and an idle one a wake-up per idle_timeout.
 void EventLoop::arm_timer() {
-  const std::int64_t due = std::min({idle.first_due(), heads.first_due(), leaving.first_due(), quiet.first_due()});
+  const std::int64_t late = deadlines.empty() ? TimerList::never : deadlines.begin()->first;
+  const std::int64_t due =
+      std::min({idle.first_due(), heads.first_due(), leaving.first_due(), quiet.first_due(), late});
   if (due >= timer_due_) return;
   timer_due_ = due;
   timer_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(due - now, 0) + 5));
@@ -62,6 +64,10 @@ void EventLoop::on_timer() {
   timer_due_ = TimerList::never;
   while (heads.first_due() <= now) heads.first()->on_timeout(Connection::Timeout::head);
   while (leaving.first_due() <= now) leaving.first()->on_timeout(Connection::Timeout::leaving);
+  while (!deadlines.empty() && deadlines.begin()->first <= now) {
+    const auto [connection, id] = deadlines.begin()->second;
+    connection->on_deadline(id);
+  }
   while (quiet.first_due() <= now) quiet.first()->on_timeout(Connection::Timeout::quiet);
   while (idle.first_due() <= now) idle.first()->on_timeout(Connection::Timeout::idle);
   arm_timer();

@@ -10,10 +10,13 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "framecall/header.hpp"
@@ -78,6 +81,9 @@ class TimerList {
   std::int64_t duration_ = 0;
 };
 
+/// When calls are late, and whose: rare enough for a tree.
+using Deadlines = std::multimap<std::int64_t, std::pair<Connection*, std::string>>;
+
 /// What all threads of a server share.
 struct ServerState {
   explicit ServerState(ServerOptions given) : options(std::move(given)) {}
@@ -85,7 +91,9 @@ struct ServerState {
 
   ServerOptions options;
   std::atomic<std::size_t> connection_count{0};
-  std::optional<asio::thread_pool> disk;  // waits for the disk, so that no event loop does
+  std::atomic<std::uint64_t> connections{0}, calls{0}, failed_calls{0}, uploads{0};  // since the start
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
+  std::optional<asio::thread_pool> workers;  // wait and compute, so that no event loop does
   std::mutex log_mutex;
 };
 
@@ -116,10 +124,12 @@ class EventLoop {
   TimerList heads;    ///< those with an unfinished head, by its first byte
   TimerList leaving;  ///< those that were told the last word
   TimerList quiet;    ///< those that may have said something whole: a raw text has no end
+  Deadlines deadlines;
   std::int64_t now = 0;
   bool draining = false;
   std::function<void()> on_finished;
   Header header;
+  std::string text;  ///< for the header of a reply
   std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(input_size);
   asio::io_context io{1};
 

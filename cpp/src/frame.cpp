@@ -191,6 +191,15 @@ void Decoder::take_body(std::uint64_t size) {
   offset_ += size;
 }
 
+std::optional<std::string_view> Decoder::take_whole_body() {
+  if (state_ != State::body || window_.size() < body_left_) return std::nullopt;
+  const std::string_view body = window_.substr(0, static_cast<std::size_t>(body_left_));
+  window_.remove_prefix(body.size());
+  offset_ += body.size();
+  body_left_ = 0;
+  return body;
+}
+
 void Decoder::fail(ErrorCode code, std::uint64_t offset, const std::string& message) {
   state_ = State::failed;
   window_ = {};

@@ -29,7 +29,7 @@ namespace {
 constexpr int accepts_per_turn = 64;
 constexpr std::size_t spare_descriptors = 64;  // for listeners, folders, and what the program has open
 constexpr std::size_t refused_at_once = 64;    // above max_connections; more are closed without a word
-constexpr std::size_t disk_threads = 4;
+constexpr std::size_t worker_threads = 4;
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 
 unsigned processors() {
@@ -40,10 +40,10 @@ unsigned processors() {
 }
 
 // For what makes an event loop wait: flushes, checksums, password hashes, commands.
-bool needs_disk_threads(const ServerOptions& options) {
+bool needs_workers(const ServerOptions& options) {
   const Dialect& dialect = options.dialect;
-  return (options.files && options.files->durability() != Durability::none) || !dialect.operation_keys.empty() ||
-         dialect.lines || dialect.login != Dialect::Login::none;
+  return options.router->has_pool_methods() || (options.files && options.files->durability() != Durability::none) ||
+         !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none;
 }
 
 }  // namespace
@@ -51,6 +51,7 @@ bool needs_disk_threads(const ServerOptions& options) {
 class Server::Implementation {
  public:
   explicit Implementation(ServerOptions options) : state_(std::move(options)), loops_(make_loops(state_)) {
+    if (!state_.options.router) state_.options.router = std::make_shared<const Router>();
     running_loops_ = loops_.size();
     for (auto& loop : loops_) {
       loop->on_finished = [this] {
@@ -62,7 +63,7 @@ class Server::Implementation {
   ~Implementation() {
     stop();
     wait();
-    if (state_.disk) state_.disk->join();  // its last words go to loops that still exist
+    if (state_.workers) state_.workers->join();  // its last words go to loops that still exist
     // Connections that die with one loop must not stop another, which is gone already.
     for (auto& loop : loops_) loop->on_finished = nullptr;
   }
@@ -93,7 +94,7 @@ class Server::Implementation {
     ::sigfillset(&all);
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (needs_disk_threads(state_.options)) state_.disk.emplace(disk_threads);
+    if (needs_workers(state_.options)) state_.workers.emplace(worker_threads);
     for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->io.run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     for (auto& listener : listeners_) {
@@ -214,6 +215,7 @@ class Server::Implementation {
 
   void open(int socket, std::string peer, Protocols protocols) {
     const std::size_t count = ++state_.connection_count;
+    ++state_.connections;
     const std::size_t limit = state_.options.max_connections;
     if (count > limit + refused_at_once) {
       --state_.connection_count;

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 const std::vector<std::set<std::string>> floors = {
     {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text"},  // text and values
     {"dialect", "dialect_file", "first_bytes", "frame"},                                      // bytes to events
-    {"file_store", "part_file", "users"},                                                     // files
-    {"command_table", "connection", "conversation", "event_loop", "out_queue", "peer_stream", "server_options",
+    {"call", "file_store", "parameters", "part_file", "router", "users"},                     // files
+    {"calls", "command_table", "connection", "conversation", "event_loop", "out_queue", "peer_stream", "server_options",
      "sockets", "udp_service"},                                // Asio and sockets begin here
     {"dialect_client", "raw_client", "server", "udp_client"},  // what a program uses
 };

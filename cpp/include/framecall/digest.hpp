@@ -31,4 +31,7 @@ class Digest {
 /// The checksum of all that is in an open file, read from its start with pread. Throws std::system_error.
 std::string digest_of_file(DigestKind kind, int descriptor);
 
+/// SHA-256 in base64, as the member `digest` of a header has it (RFC 9530).
+std::string sha256_base64(std::string_view bytes);
+
 }  // namespace framecall

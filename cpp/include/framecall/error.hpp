@@ -89,6 +89,9 @@ class RemoteError : public std::runtime_error {
   std::string data_;
 };
 
+/// The member `data` for a limit that was passed: `{"limit": L, "got": G}`.
+std::string limit_data(std::uint64_t limit, std::uint64_t got);
+
 /// Text that came from a peer, made fit for a log line or an error message: at most `max_size` bytes of it, control
 /// characters and whatever is not UTF-8 as `\x1b`, "..." where it was cut. Never cuts a character in two.
 std::string printable(std::string_view text, std::size_t max_size = 200);

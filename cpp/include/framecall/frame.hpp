@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,6 +88,10 @@ class Decoder {
 
   /// How the length is written: what the first bytes told, where the dialect has several.
   const PrefixFormat& prefix() const { return prefix_; }
+
+  /// Right after header_received: the whole body, if all of it was given already; it brings no events then. The views
+  /// of the header stay valid, as this one, until the next call of next_event().
+  std::optional<std::string_view> take_whole_body();
 
   /// Between two messages, with nothing of the next one.
   bool idle() const { return state_ == State::head && head_.empty() && window_.empty(); }

@@ -11,6 +11,7 @@
 #include "framecall/dialect.hpp"
 #include "framecall/file_store.hpp"
 #include "framecall/frame.hpp"
+#include "framecall/router.hpp"
 #include "framecall/users.hpp"
 
 namespace framecall {
@@ -26,13 +27,16 @@ struct Protocols {
 
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
-  std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused
+  std::shared_ptr<FileStore> files;      ///< takes the uploads; null: they are refused
+  std::shared_ptr<const Router> router;  ///< the methods; null: just those of Router()
   Dialect dialect;
   std::shared_ptr<const Users> users;            ///< for dialects with a login; null: nobody gets in
   std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
   unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
 
   std::uint32_t max_header = default_max_header_size;                   ///< bytes
+  std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
+  std::size_t max_in_flight = 128;                                      ///< calls of a connection that wait for answers
   std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload
   std::size_t max_connections = 10000;                                  ///< clamped below the limit of descriptors
   std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  ///< from the first byte of a head to its last

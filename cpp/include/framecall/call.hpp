@@ -1,0 +1,145 @@
+// Calls as plain values: what a handler is given, what it gives back. JSON-RPC 2.0 in the header, raw bytes in the body
+// (PROTOCOL.md, section 4). No sockets, no threads.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "framecall/buffer.hpp"
+#include "framecall/error.hpp"
+#include "framecall/header.hpp"
+#include "framecall/json.hpp"
+
+namespace framecall {
+
+/// What a request's header says, checked. Views live as long as the header's text, `method` as long as this, too.
+struct CallHead {
+  std::string id;           ///< JSON text as it is echoed; empty for a notification
+  std::string method_text;  ///< behind `method`, if it had escapes
+  std::string_view method;
+  std::string_view params, metadata, digest;  ///< JSON text; empty if absent
+  std::uint64_t timeout_ms = 0;               ///< 0: no deadline
+  bool stream = false, more = false;
+
+  CallHead() = default;
+  CallHead(const CallHead&) = delete;
+};
+
+/// The id of a request as JSON text, empty if there is none. Throws CallError(invalid_request) for an id that is neither
+/// a string nor an integer.
+std::string call_id(const Header& header);
+
+/// Fills `head`, but for the id. Throws CallError(invalid_request) for a frame that is no request, or a member of the
+/// wrong type.
+void read_call(const Header& header, CallHead& head);
+
+/// One call, as its handler sees it. On the event loop it borrows what the connection has read; keep() makes it its own.
+/// One thread at a time, but for cancelled().
+class Request {
+ public:
+  /// `head` and `body` must outlive it, or its keep().
+  Request(const CallHead& head, std::string_view body, std::string_view peer);
+  Request(const CallHead& head, Buffer body, std::string_view peer);
+  Request(Request&&) noexcept = default;
+  Request& operator=(Request&&) = default;
+
+  std::string_view method() const { return method_; }
+  /// JSON text of an array or an object; empty if there are none.
+  std::string_view params_text() const { return params_; }
+  /// The same as a value, read when it is first asked for; null if there are none.
+  const Json& params() const;
+  std::string_view body() const { return body_; }
+  /// The body as a block of its own, without a copy if it came so; body() is empty afterwards.
+  Buffer take_body();
+  /// A value of the metadata, nothing if it is not there.
+  std::optional<std::string> metadata(std::string_view name) const;
+  /// Time that the caller gave, 0: no limit.
+  std::uint64_t timeout_ms() const { return timeout_ms_; }
+  bool is_notification() const { return notification_; }
+  /// Address of the caller, for messages.
+  std::string_view peer() const { return peer_; }
+
+  /// The caller does not want the answer any more, or its deadline has passed. From any thread.
+  bool cancelled() const { return cancelled_ && cancelled_->load(std::memory_order_relaxed); }
+  /// For those who run the handler: a flag that outlives it.
+  std::shared_ptr<std::atomic<bool>> cancellation();
+
+  /// Copies what is borrowed.
+  void keep();
+
+ private:
+  std::string_view method_, params_, metadata_, body_, peer_;
+  std::unique_ptr<std::string> kept_;
+  Buffer own_body_;
+  mutable std::optional<Json> parsed_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;
+  std::uint64_t timeout_ms_;
+  bool notification_;
+};
+
+/// What a handler answers.
+struct Response {
+  std::string result = "null";  ///< JSON text
+  Buffer body;
+  std::string metadata;  ///< JSON text of an object of strings, or empty
+
+  Response() = default;
+  /// Throws std::invalid_argument for what has no JSON text.
+  explicit Response(const Json& value) : result(dump_json(value)) {}
+};
+
+/// Appends the header of a reply as JSON text.
+void write_reply(std::string& out, std::string_view id, const Response& response);
+
+/// Appends the header of an error reply. `data`: JSON text of an object, or empty; the name of the code is added to it.
+void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
+                 std::string_view data = {});
+
+/// The code, message and data for what a handler has thrown; call it in a catch block. Whatever it was, and even if
+/// there is no memory for its text.
+struct Failure {
+  std::int64_t code;
+  std::string message, data;
+};
+Failure current_failure() noexcept;
+
+/// The answer to one call, given later, from any thread, once. One that dies unanswered answers with an error.
+class Responder {
+ public:
+  using Send = std::function<void(Response* response, const Failure* failure)>;  ///< one of them
+  explicit Responder(Send send) : send_(std::make_shared<Once>(std::move(send))) {}
+
+  void operator()(Response response) const { send_->answer(&response, nullptr); }
+  void error(const CallError& error) const {
+    const Failure failure{static_cast<std::int64_t>(error.code()), error.what(), error.data()};
+    send_->answer(nullptr, &failure);
+  }
+  /// The exception that is being handled.
+  void current_exception() const {
+    const Failure failure = current_failure();
+    send_->answer(nullptr, &failure);
+  }
+
+ private:
+  struct Once {
+    explicit Once(Send given) : send(std::move(given)) {}
+    Once(const Once&) = delete;
+    ~Once() {
+      const Failure failure{static_cast<std::int64_t>(ErrorCode::internal_error), "the handler gave no answer", {}};
+      answer(nullptr, &failure);
+    }
+    void answer(Response* response, const Failure* failure) {
+      if (Send once = std::exchange(send, nullptr)) once(response, failure);
+    }
+    Send send;
+  };
+  std::shared_ptr<Once> send_;
+};
+
+}  // namespace framecall

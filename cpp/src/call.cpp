@@ -1,0 +1,186 @@
+#include "framecall/call.hpp"
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <exception>
+#include <typeinfo>
+
+#include "framecall/error.hpp"
+#include "framecall/json_text.hpp"
+
+namespace framecall {
+namespace {
+
+[[noreturn]] void invalid(const std::string& what) { throw CallError(ErrorCode::invalid_request, what); }
+
+bool flag(const Header& header, Key key, const char* name) {
+  const Token* token = header.find(key);
+  if (token == nullptr || token->kind == Token::Kind::boolean_false) return false;
+  if (token->kind != Token::Kind::boolean_true) {
+    invalid(std::string(name) + " is neither true nor false: " + printable(token->text, 40));
+  }
+  return true;
+}
+
+std::string_view object_text(const Header& header, Key key, const char* name) {
+  const Token* token = header.find(key);
+  if (token == nullptr || token->kind == Token::Kind::null) return {};
+  if (token->kind != Token::Kind::object) {
+    invalid(std::string(name) + " is not an object: " + printable(token->text, 40));
+  }
+  return token->text;
+}
+
+std::string type_name(const std::type_info& type) {
+  int status = 0;
+  char* const name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+  std::string text = status == 0 ? name : type.name();
+  std::free(name);
+  return text;
+}
+
+}  // namespace
+
+std::string call_id(const Header& header) {
+  const Token* id = header.find(Key::id);
+  if (id == nullptr) return {};
+  if (id->kind == Token::Kind::integer) return id->text == "-0" ? "0" : std::string(id->text);
+  if (!id->is_string()) invalid("the id is neither a string nor an integer: " + printable(id->text, 40));
+  std::string text, scratch;
+  write_string(text, string_value(*id, scratch));
+  return text;
+}
+
+void read_call(const Header& header, CallHead& head) {
+  const Token* version = header.find(Key::jsonrpc);
+  if (version != nullptr && version->text != "\"2.0\"")
+    invalid("jsonrpc is not \"2.0\": " + printable(version->text, 40));
+  const Token* method = header.find(Key::method);
+  if (method == nullptr) invalid("a frame with result, error or item, where a request was due");
+  if (header.has(Key::result) || header.has(Key::error)) invalid("method together with result or error");
+  if (!method->is_string()) invalid("the method is not a string: " + printable(method->text, 40));
+  head.method = string_value(*method, head.method_text);
+  const Token* params = header.find(Key::params);
+  if (params != nullptr && params->kind != Token::Kind::null) {
+    if (params->kind != Token::Kind::list && params->kind != Token::Kind::object) {
+      invalid("params are neither an array nor an object: " + printable(params->text, 40));
+    }
+    head.params = params->text;
+  }
+  head.metadata = object_text(header, Key::metadata, "metadata");
+  head.digest = object_text(header, Key::digest, "digest");
+  head.stream = flag(header, Key::stream, "stream");
+  head.more = flag(header, Key::more, "more");
+  if (const Token* timeout = header.find(Key::timeout_ms)) {
+    const auto value = size_value(*timeout);
+    if (!value || *value == 0) invalid("timeout_ms is not an integer above 0: " + printable(timeout->text, 40));
+    head.timeout_ms = *value;
+  }
+}
+
+Request::Request(const CallHead& head, std::string_view body, std::string_view peer)
+    : method_(head.method),
+      params_(head.params),
+      metadata_(head.metadata),
+      body_(body),
+      peer_(peer),
+      timeout_ms_(head.timeout_ms),
+      notification_(head.id.empty()) {}
+
+Request::Request(const CallHead& head, Buffer body, std::string_view peer) : Request(head, body.view(), peer) {
+  own_body_ = std::move(body);
+}
+
+const Json& Request::params() const {
+  if (!parsed_) parsed_ = params_.empty() ? Json() : parse_json(params_);
+  return *parsed_;
+}
+
+Buffer Request::take_body() {
+  Buffer body = std::move(own_body_);
+  if (body.empty()) body.append(body_);
+  body_ = {};
+  return body;
+}
+
+std::optional<std::string> Request::metadata(std::string_view name) const {
+  if (metadata_.empty()) return std::nullopt;
+  const Json all = parse_json(metadata_);
+  const auto found = all.find(name);
+  if (found == all.end() || !found->is_string()) return std::nullopt;
+  return found->get<std::string>();
+}
+
+std::shared_ptr<std::atomic<bool>> Request::cancellation() {
+  if (!cancelled_) cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  return cancelled_;
+}
+
+void Request::keep() {
+  if (kept_) return;
+  auto text = std::make_unique<std::string>();
+  text->reserve(method_.size() + params_.size() + metadata_.size() + peer_.size());
+  for (std::string_view* view : {&method_, &params_, &metadata_, &peer_}) {
+    const std::size_t at = text->size();
+    text->append(*view);
+    *view = std::string_view(text->data() + at, view->size());
+  }
+  kept_ = std::move(text);
+  if (own_body_.empty() && !body_.empty()) {
+    own_body_.append(body_);
+    body_ = own_body_.view();
+  }
+}
+
+void write_reply(std::string& out, std::string_view id, const Response& response) {
+  out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"result\": ").append(response.result);
+  if (!response.body.empty()) {
+    out.append(", \"body_size\": ");
+    write_integer(out, static_cast<std::uint64_t>(response.body.size()));
+  }
+  if (!response.metadata.empty()) out.append(", \"metadata\": ").append(response.metadata);
+  out += '}';
+}
+
+void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
+                 std::string_view data) {
+  out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"error\": {\"code\": ");
+  write_integer(out, code);
+  out += ", \"message\": ";
+  write_string(out, message);
+  const std::string_view status = status_name(static_cast<ErrorCode>(code));
+  if (!status.empty()) {
+    out.append(", \"data\": {\"status\": \"").append(status).append("\"");
+    if (data.size() > 2) out.append(", ").append(data.substr(1, data.size() - 2));
+    out += '}';
+  } else if (!data.empty()) {
+    out.append(", \"data\": ").append(data);
+  }
+  out += "}}";
+}
+
+Failure current_failure() noexcept {
+  constexpr auto internal = static_cast<std::int64_t>(ErrorCode::internal_error);
+  try {
+    try {
+      throw;
+    } catch (const CallError& error) {
+      return {static_cast<std::int64_t>(error.code()), printable(error.what(), 1000), error.data()};
+    } catch (const RemoteError& error) {  // of a server that this one asked
+      return {error.code(), printable(error.what(), 1000), error.data()};
+    } catch (const std::bad_alloc&) {
+      return {static_cast<std::int64_t>(ErrorCode::resource_exhausted), "out of memory", {}};
+    } catch (const std::exception& error) {
+      Json data;
+      data["type"] = type_name(typeid(error));
+      return {internal, printable(error.what(), 1000), dump_json(data)};
+    } catch (...) {
+      return {internal, "the handler threw what is no std::exception", {}};
+    }
+  } catch (...) {  // while it was put into words
+    return {internal, {}, {}};
+  }
+}
+
+}  // namespace framecall

@@ -1,0 +1,153 @@
+#include "framecall/router.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "framecall/version.hpp"
+
+namespace framecall {
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) { throw CallError(ErrorCode::invalid_params, message); }
+
+std::string title(const ParameterInfo& parameter, std::size_t index) {
+  std::string text = "parameter " + std::to_string(index + 1);
+  if (!parameter.name.empty()) text.append(" (").append(parameter.name).append(")");
+  return text;
+}
+
+std::string expected_names(const std::vector<ParameterInfo>& parameters) {
+  std::string text;
+  for (const ParameterInfo& parameter : parameters) {
+    text.append(text.empty() ? "" : ", ").append(parameter.name).append(parameter.required ? "" : " (optional)");
+  }
+  return text.empty() ? "none" : text;
+}
+
+Response upper(Request& request) {
+  Response response;
+  response.body = request.take_body();
+  char* const bytes = const_cast<char*>(response.body.data());
+  std::transform(bytes, bytes + response.body.size(), bytes,
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  return response;
+}
+
+Response echo(Request& request) {
+  Response response;
+  if (!request.params_text().empty()) response.result = dump_json(request.params());
+  response.body = request.take_body();
+  return response;
+}
+
+Response ping(Request& request) {
+  Response response;
+  response.result = "\"pong\"";
+  response.body = request.take_body();
+  return response;
+}
+
+}  // namespace
+
+Router::Router() {
+  on("echo", echo).summary = "params and body, unchanged";
+  on("upper", upper).summary = "the body in ASCII upper case, as bytes.upper()";
+  on("rpc.ping", ping).summary = "\"pong\", and the body unchanged";
+  for (const char* name : {"rpc.cancel", "rpc.health", "rpc.stats"}) {
+    Method method;
+    method.name = name;
+    method.where = Method::Where::server;
+    insert(std::move(method));
+  }
+  on("rpc.discover", [this] { return discover(); }).summary = "the OpenRPC document of this server";
+}
+
+Method& Router::on_later(std::string name, std::function<void(Request, Responder)> function) {
+  Method method;
+  method.name = std::move(name);
+  method.where = Method::Where::later;
+  method.later = std::move(function);
+  return insert(std::move(method));
+}
+
+Method& Router::insert(Method method) {
+  if (method.name.empty()) throw std::invalid_argument("a method without a name");
+  std::string name = method.name;
+  return methods_.insert_or_assign(std::move(name), std::move(method)).first->second;
+}
+
+const Method* Router::find(std::string_view name) const {
+  const auto found = methods_.find(name);
+  return found != methods_.end() ? &found->second : nullptr;
+}
+
+bool Router::has_pool_methods() const {
+  return std::any_of(methods_.begin(), methods_.end(),
+                     [](const auto& entry) { return entry.second.where == Method::Where::pool; });
+}
+
+Json Router::discover() const {
+  std::vector<const Method*> sorted;
+  for (const auto& [name, method] : methods_) sorted.push_back(&method);
+  std::sort(sorted.begin(), sorted.end(), [](const Method* a, const Method* b) { return a->name < b->name; });
+  Json methods = Json::array();
+  for (const Method* method : sorted) {
+    Json params = Json::array();
+    bool named = true;
+    for (std::size_t i = 0; i < method->parameters.size(); ++i) {
+      const ParameterInfo& parameter = method->parameters[i];
+      named = named && !parameter.name.empty();
+      const std::string name = parameter.name.empty() ? "parameter" + std::to_string(i + 1) : parameter.name;
+      params.push_back({{"name", name}, {"required", parameter.required}, {"schema", parameter.schema}});
+    }
+    Json entry = {{"name", method->name}};
+    if (!method->summary.empty()) entry["summary"] = method->summary;
+    entry["params"] = std::move(params);
+    entry["result"] = {{"name", "result"}, {"schema", method->result_schema}};
+    if (!named) entry["paramStructure"] = "by-position";
+    methods.push_back(std::move(entry));
+  }
+  return {{"openrpc", "1.3.2"},
+          {"info", {{"title", "framecall"}, {"version", std::string(version)}}},
+          {"methods", std::move(methods)}};
+}
+
+void Router::check_names(const std::string& method, const std::vector<std::string>& names, std::size_t count) {
+  if (!names.empty() && names.size() != count) {
+    throw std::invalid_argument("method \"" + method + "\": " + std::to_string(names.size()) + " names for " +
+                                std::to_string(count) + " parameters");
+  }
+}
+
+// The value for each parameter, null for one that is left out and optional.
+std::vector<const Json*> Router::match_params(const Json& params, const std::vector<ParameterInfo>& parameters) {
+  std::vector<const Json*> given(parameters.size(), nullptr);
+  if (params.is_object()) {
+    for (const auto& [key, value] : params.items()) {
+      const auto found = std::find_if(parameters.begin(), parameters.end(), [&key = key](const ParameterInfo& p) {
+        return !p.name.empty() && p.name == key;
+      });
+      if (found == parameters.end()) {
+        refuse("unknown parameter " + printable(key, 40) + "; expected: " + expected_names(parameters));
+      }
+      given[static_cast<std::size_t>(found - parameters.begin())] = &value;
+    }
+  } else if (params.is_array()) {
+    if (params.size() > parameters.size()) {
+      refuse("expected at most " + std::to_string(parameters.size()) + " parameters, got " +
+             std::to_string(params.size()));
+    }
+    for (std::size_t i = 0; i < params.size(); ++i) given[i] = &params[i];
+  }
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (given[i] == nullptr && parameters[i].required) refuse(title(parameters[i], i) + " is missing");
+  }
+  return given;
+}
+
+void Router::refuse_param(const ParameterInfo& parameter, std::size_t index, const std::string& expected,
+                          const Json& got) {
+  refuse(title(parameter, index) + ": expected " + expected + ", got " + printable(dump_json(got), 60));
+}
+
+}  // namespace framecall
