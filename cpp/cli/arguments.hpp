@@ -15,6 +15,7 @@ enum ExitCode : int {
   cannot_connect = 3,
   timed_out = 4,
   refused_by_peer = 5,
+  interrupted = 130,
 };
 
 /// "64", "64K", "1.5M", "2GiB": bytes; K, M, G, T are powers of 1024. Throws std::invalid_argument.

@@ -11,6 +11,8 @@ void add_send(CLI::App& app, int& exit_code);
 void add_receive(CLI::App& app, int& exit_code);
 void add_ask(CLI::App& app, int& exit_code);
 void add_passwd(CLI::App& app, int& exit_code);
+void add_chat(CLI::App& app, int& exit_code);
+void add_udp(CLI::App& app, int& exit_code);
 void add_dialects(CLI::App& app, int& exit_code);
 
 }  // namespace framecall::cli

@@ -25,6 +25,8 @@ int run(int argument_count, char** arguments) {
   add_receive(app, exit_code);
   add_ask(app, exit_code);
   add_passwd(app, exit_code);
+  add_chat(app, exit_code);
+  add_udp(app, exit_code);
   add_dialects(app, exit_code);
   for (int i = 1; i < argument_count; ++i) {  // CLI11 would take it for a list, and take it apart
     const std::string_view argument = arguments[i];

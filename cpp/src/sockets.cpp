@@ -21,6 +21,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Between two calls of a check: short enough for a person at the keyboard. A signal may go to another thread, so that
+// poll() is not always interrupted.
+constexpr auto check_interval = std::chrono::milliseconds(100);
+
 struct Address {
   sockaddr_storage storage{};
   socklen_t size = 0;
@@ -82,24 +86,38 @@ void remove_dead_socket(const Address& address, const std::string& path) {
 }
 
 // 0 or the errno of the failure.
-int connect_within(int socket, const Address& address, Clock::time_point deadline) {
+int connect_within(int socket, const Address& address, Clock::time_point deadline, const WaitCheck& check) {
   if (::connect(socket, address.get(), address.size) == 0) return 0;
   if (errno != EINPROGRESS && errno != EINTR) return errno;
-  pollfd wanted{socket, POLLOUT, 0};
-  for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
-    if (ready == 0) return ETIMEDOUT;
-    if (ready < 0 && errno != EINTR) return errno;
-    if (ready < 0) continue;
-    int result = 0;
-    socklen_t size = sizeof result;
-    ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size);
-    return result;
-  }
+  if (!wait_ready(socket, POLLOUT, deadline, check)) return ETIMEDOUT;
+  int result = 0;
+  socklen_t size = sizeof result;
+  ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &result, &size);
+  return result;
+}
+
+Endpoint endpoint_of(const Address& address) {
+  if (address.storage.ss_family != AF_UNIX) return Endpoint::parse(peer_name(address.storage));
+  Endpoint endpoint;
+  endpoint.path = reinterpret_cast<const sockaddr_un&>(address.storage).sun_path;
+  return endpoint;
 }
 
 }  // namespace
+
+bool wait_ready(int socket, short events, Clock::time_point deadline, const WaitCheck& check) {
+  pollfd wanted{socket, events, 0};
+  for (;;) {
+    auto left = std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), {});
+    const bool last = left <= check_interval;
+    left = std::min<std::chrono::milliseconds>(left, check ? check_interval : std::chrono::hours(24));
+    const int ready = ::poll(&wanted, 1, static_cast<int>(left.count()));
+    if (ready > 0) return true;
+    if (ready < 0 && errno != EINTR) fail(errno, "poll");
+    if (check) check();
+    if (ready == 0 && last) return false;
+  }
+}
 
 void set_no_delay(int socket) {
   const int on = 1;
@@ -137,12 +155,17 @@ int open_udp_listener(const Endpoint& endpoint) {
   fail(problem, "cannot bind " + endpoint.to_string());
 }
 
-int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout) {
+int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout, const WaitCheck& check) {
   const auto deadline = Clock::now() + timeout;
   int problem = ENOENT;
   for (const Address& address : resolve(endpoint, false)) {
     const int socket = new_socket(address);
-    problem = socket < 0 ? errno : connect_within(socket, address, deadline);
+    try {
+      problem = socket < 0 ? errno : connect_within(socket, address, deadline, check);
+    } catch (...) {
+      ::close(socket);
+      throw;
+    }
     if (problem == 0) {
       set_no_delay(socket);
       return socket;
@@ -152,17 +175,32 @@ int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout)
   fail(problem, "cannot connect to " + endpoint.to_string());
 }
 
+int open_udp_socket(const Endpoint& endpoint) {
+  if (endpoint.is_unix()) throw std::invalid_argument(endpoint.to_string() + ": UDP needs a host and a port");
+  int problem = ENOENT;
+  for (const Address& address : resolve(endpoint, false, SOCK_DGRAM)) {
+    const int socket = new_socket(address, SOCK_DGRAM);
+    if (socket >= 0 && ::connect(socket, address.get(), address.size) == 0) return socket;
+    problem = errno;
+    if (socket >= 0) ::close(socket);
+  }
+  fail(problem, "cannot open a UDP socket for " + endpoint.to_string());
+}
+
 Endpoint bound_endpoint(int socket) {
   Address address;
   address.size = sizeof address.storage;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
     fail(errno, "getsockname");
-  if (address.storage.ss_family == AF_UNIX) {
-    Endpoint endpoint;
-    endpoint.path = reinterpret_cast<const sockaddr_un&>(address.storage).sun_path;
-    return endpoint;
-  }
-  return Endpoint::parse(peer_name(address.storage));
+  return endpoint_of(address);
+}
+
+Endpoint connected_endpoint(int socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
+    fail(errno, "getpeername");
+  return endpoint_of(address);
 }
 
 std::string peer_name(const sockaddr_storage& address) {

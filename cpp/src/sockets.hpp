@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "framecall/endpoint.hpp"
@@ -16,11 +17,22 @@ int open_listener(const Endpoint& endpoint);
 /// A bound, non-blocking UDP socket. Throws std::invalid_argument for a Unix endpoint.
 int open_udp_listener(const Endpoint& endpoint);
 
-/// A connected, non-blocking socket with TCP_NODELAY, within `timeout` for all addresses of the host together.
-int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout);
+/// Called while something waits: after every signal and at least every 100 ms. What it throws ends the wait.
+using WaitCheck = std::function<void()>;
 
-/// The address a socket is bound to.
+/// A connected, non-blocking socket with TCP_NODELAY, within `timeout` for all addresses of the host together.
+int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout, const WaitCheck& check = {});
+
+/// A non-blocking UDP socket connected to the first address of the host that takes one, IPv4 before IPv6. Throws
+/// std::invalid_argument for a Unix endpoint.
+int open_udp_socket(const Endpoint& endpoint);
+
+/// poll() for `events` of one socket. False when `deadline` passed first.
+bool wait_ready(int socket, short events, std::chrono::steady_clock::time_point deadline, const WaitCheck& check = {});
+
+/// The address a socket is bound to, and the one it is connected to. A Unix socket without a name has no path.
 Endpoint bound_endpoint(int socket);
+Endpoint connected_endpoint(int socket);
 
 /// A peer's address for messages; "unix" for the other end of a Unix socket.
 std::string peer_name(const sockaddr_storage& address);

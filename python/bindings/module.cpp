@@ -9,6 +9,7 @@
 #include "events.hpp"
 #include "framecall/frame.hpp"
 #include "json_python.hpp"
+#include "plain_clients.hpp"
 
 namespace framecall::python {
 namespace {
@@ -129,6 +130,7 @@ PYBIND11_MODULE(_core, module) {
     add_functions(module.ptr());
     add_events(module.ptr());
     add_decoder(module.ptr());
+    add_plain_clients(module.ptr());
   } catch (const PyError&) {
     throw pybind11::error_already_set();
   }

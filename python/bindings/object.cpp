@@ -2,6 +2,7 @@
 
 #include <new>
 #include <stdexcept>
+#include <system_error>
 
 #include "framecall/error.hpp"
 
@@ -16,6 +17,14 @@ void set_protocol_error(const ProtocolError& error) {
                             static_cast<unsigned long long>(error.offset()));
   if (exception == nullptr) return;
   PyErr_SetObject(protocol_error_class, exception);
+  Py_DECREF(exception);
+}
+
+// OSError picks the subclass for the errno: ConnectionRefusedError, TimeoutError.
+void set_os_error(const std::system_error& error) {
+  PyObject* const exception = PyObject_CallFunction(PyExc_OSError, "is", error.code().value(), error.what());
+  if (exception == nullptr) return;
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
   Py_DECREF(exception);
 }
 
@@ -34,6 +43,8 @@ void set_python_error() noexcept {
     set_protocol_error(error);
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
+  } catch (const std::system_error& error) {
+    set_os_error(error);
   } catch (const std::logic_error& error) {  // misuse by the caller
     PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception& error) {

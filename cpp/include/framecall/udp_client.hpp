@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,18 +16,26 @@ namespace framecall {
 class UdpClient {
  public:
   static constexpr std::size_t max_datagram = 65507;  ///< bytes, of IPv4
+  /// Datagrams that request() drops at most before it sends. Far more than a socket's buffer holds: only a server that
+  /// floods faster than they can be read gets there.
+  static constexpr int max_dropped = 10000;
 
   /// Throws also for Unix endpoints (std::invalid_argument). A port that nobody listens on is not noticed here.
-  explicit UdpClient(const Endpoint& endpoint, std::chrono::milliseconds timeout = std::chrono::seconds(5));
+  /// `check` is called whenever a call waits, after every signal and at least every 100 ms: what it throws ends the
+  /// call, and the client stays usable.
+  explicit UdpClient(const Endpoint& endpoint, std::chrono::milliseconds timeout = std::chrono::seconds(5),
+                     std::function<void()> check = {});
   ~UdpClient();
   UdpClient(const UdpClient&) = delete;
+  UdpClient& operator=(const UdpClient&) = delete;
 
-  /// One datagram out, one datagram back. Replies that were waiting before are dropped first (a server that answers
-  /// too often floods), so the reply is one that came after the request was sent. Nothing after `timeout`, also when
-  /// the system says that nobody listens there: UDP reports nothing reliably.
+  /// One datagram out, one datagram back. Replies that are waiting are dropped just before (a server that answers too
+  /// often floods, and the oldest would come first). Datagrams carry no number: which request a reply belongs to, only
+  /// its content can tell. Nothing after `timeout`, also when the system says that nobody listens there: UDP reports
+  /// nothing reliably.
   std::optional<std::string> request(std::string_view bytes);
 
-  /// sendto(), also of an empty datagram. Throws for more than max_datagram bytes.
+  /// sendto(), also of an empty datagram. Throws std::invalid_argument for more than max_datagram bytes.
   void send(std::string_view bytes);
   /// recvfrom(), from the server only; nothing after `timeout`.
   std::optional<std::string> receive();
@@ -34,14 +43,17 @@ class UdpClient {
   /// getpeername(), getsockname().
   Endpoint peer() const;
   Endpoint local() const;
+  /// Also done by the destructor. May be called again. Other calls then fail with bad_file_descriptor.
   void close();
 
  private:
   void drop_waiting();
+  [[noreturn]] void fail(int errno_value, const char* what) const;
 
-  int socket_ = -1;
   std::string address_;
   std::chrono::milliseconds timeout_;
+  std::function<void()> check_;
+  int socket_;
 };
 
 }  // namespace framecall
