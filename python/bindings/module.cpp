@@ -10,6 +10,7 @@
 #include "framecall/frame.hpp"
 #include "json_python.hpp"
 #include "plain_clients.hpp"
+#include "server.hpp"
 
 namespace framecall::python {
 namespace {
@@ -130,6 +131,7 @@ PYBIND11_MODULE(_core, module) {
     add_functions(module.ptr());
     add_events(module.ptr());
     add_decoder(module.ptr());
+    add_server(module);
     add_plain_clients(module.ptr());
   } catch (const PyError&) {
     throw pybind11::error_already_set();

@@ -27,6 +27,7 @@ from framecall._core import (
 )
 from framecall._errors import Error, ProtocolError
 from framecall._sentinel import NEED_DATA
+from framecall._server import Server
 from framecall._version import __version__
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "HeaderReceived",
     "ProtocolError",
     "RawClient",
+    "Server",
     "UdpClient",
     "__version__",
     "decode_header",

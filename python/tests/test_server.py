@@ -1,0 +1,94 @@
+"""framecall.Server: what it takes, where it listens, and how it ends."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+import framecall
+import pytest
+
+
+def connect(address):
+    host, _, port = address.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def test_echo_and_uploads_and_health_on_one_port(tmp_path):
+    with framecall.Server("127.0.0.1:0", root=tmp_path, protocols=["frames", "echo", "http"]) as server:
+        with framecall.RawClient(server.address) as client:
+            client.send("你好, hello".encode())
+            assert client.receive() == "你好, HELLO".encode()
+        with connect(server.address) as sock:
+            header = b'{"file_name": "a", "file_size": 5}'
+            sock.sendall(struct.pack("<i", len(header)) + header + b"hello")
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(100) == b""
+        assert (tmp_path / "a").read_bytes() == b"hello"
+        with connect(server.address) as sock:
+            sock.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+            assert b"200 OK" in sock.recv(1000)
+    with pytest.raises(ConnectionRefusedError):
+        connect(server.address)
+
+
+def test_datagrams():
+    server = framecall.Server("127.0.0.1:0")
+    upper, fixed = server.listen_udp("127.0.0.1:0"), server.listen_udp("127.0.0.1:0", "hello")
+    with server, framecall.UdpClient(upper) as one, framecall.UdpClient(fixed) as two:
+        assert one.request(b"abc") == b"ABC"
+        assert two.request(b"abc") == b"hello"
+
+
+def test_a_unix_socket(tmp_path):
+    path = f"unix:{tmp_path}/s"
+    with framecall.Server(path, protocols=["echo"]) as server:
+        assert server.address == path
+        with framecall.RawClient(path) as client:
+            client.send(b"x")
+            assert client.receive() == b"X"
+
+
+def test_mistakes(tmp_path):
+    with framecall.Server("127.0.0.1:0") as server:
+        with pytest.raises(OSError, match=server.address):
+            framecall.Server(server.address)
+        with pytest.raises(ValueError, match="started before"):
+            server.start()
+    with pytest.raises(ValueError, match="nonsense"):
+        framecall.Server("nonsense")
+    with pytest.raises(ValueError, match="frames, echo, http"):
+        framecall.Server("127.0.0.1:0", protocols=["ftp"])
+    with pytest.raises(FileNotFoundError):
+        framecall.Server("127.0.0.1:0", root=tmp_path / "none")
+
+
+def test_run_until_stopped():
+    server = framecall.Server("127.0.0.1:0", protocols=["echo"], threads=1)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with framecall.RawClient(server.address) as client:
+        client.send(b"x")
+        assert client.receive() == b"X"
+    server.stop()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_run_until_interrupted():
+    code = "import framecall; s = framecall.Server('127.0.0.1:0'); print(s.address, flush=True); s.run(); print('end')"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ.copy())
+    try:
+        with connect(process.stdout.readline().decode().strip()) as sock:
+            header = b'{"id": 1, "method": "rpc.ping"}'
+            sock.sendall(struct.pack("<i", len(header)) + header)
+            assert b'"pong"' in sock.recv(1000)  # it serves, so it waits in run()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == b"end\n"
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
