@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import Self
 
 from framecall import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Server:
