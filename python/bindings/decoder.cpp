@@ -343,7 +343,7 @@ PyMethodDef methods[] = {
      ">>> decoder.next_event()\n"
      "Traceback (most recent call last):\n"
      "  ...\n"
-     "framecall.ProtocolError: header length 542393671: must be 2 .. 1048576\n"},
+     "framecall.ProtocolError: header length 542393671: must be 2 .. 1048576; the first bytes are HTTP: GET \n"},
     {}};
 
 PyGetSetDef properties[] = {

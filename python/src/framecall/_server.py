@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING, Literal
-
-from typing_extensions import Self
+from typing import Literal
 
 from framecall import _core
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Server:
@@ -30,12 +25,16 @@ class Server:
     b'HELLO'
     """
 
+    __module__ = "framecall"
+
     def __init__(
         self,
         address: str = "127.0.0.1:8080",
         *,
         root: str | os.PathLike[str] | None = None,
-        protocols: Iterable[Literal["frames", "echo", "http"]] = ("frames",),
+        protocols: list[Literal["frames", "echo", "http"]] | tuple[Literal["frames", "echo", "http"], ...] = (
+            "frames",
+        ),
         threads: int | None = None,
     ) -> None:
         self._server = _core.Server(None if root is None else os.fspath(root), threads or 0)
@@ -76,7 +75,7 @@ class Server:
         finally:
             self.stop()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Server:
         self.start()
         return self
 
