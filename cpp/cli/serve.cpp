@@ -28,7 +28,8 @@ struct Flags {
   std::string root, dialect = "default", durability = "close", users, commands;
   std::string max_header = "1M", max_file, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
-  std::size_t max_connections = 10000;
+  std::string max_body = "64M";
+  std::size_t max_connections = 10000, max_in_flight = 128;
   unsigned threads = 0;
   bool tutorial = false, quiet = false;
 };
@@ -72,6 +73,9 @@ ServerOptions options_of(const Flags& flags) {
   options.refusal_timeout = parse_duration(flags.refusal_timeout);
   if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
   options.max_connections = flags.max_connections;
+  options.max_body = parse_size(flags.max_body);
+  if (flags.max_in_flight == 0) throw std::invalid_argument("--max-in-flight: at least 1");
+  options.max_in_flight = flags.max_in_flight;
   options.threads = flags.threads;
   options.dialect = find_dialect(flags.dialect);
   if (!flags.users.empty()) options.users = std::make_shared<const Users>(flags.users);
@@ -235,6 +239,12 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->envname("FRAMECALL_MAX_HEADER");
   command->add_option("--max-file", flags->max_file, "Largest upload, bytes (default: no limit)")
       ->envname("FRAMECALL_MAX_FILE");
+  command->add_option("--max-body", flags->max_body, "Largest body of a call, bytes")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_BODY");
+  command->add_option("--max-in-flight", flags->max_in_flight, "Calls of a connection that wait for answers")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_IN_FLIGHT");
   command->add_option("--max-connections", flags->max_connections, "Connections at a time")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_CONNECTIONS");

@@ -136,29 +136,34 @@ void Calls::run_elsewhere(const Method& method, const CallHead& head, Request& r
 
 std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& request) {
   auto pending = std::make_shared<Pending>(Pending{head.id, request.cancellation(), std::nullopt});
-  ++running_;
+  if (running_++ == 0) self_ = connection_.shared_from_this();
   if (head.id.empty()) return pending;
   pending_.emplace(head.id, pending);
   if (head.timeout_ms > 0) pending->deadline = connection_.add_deadline(head.timeout_ms, head.id);
   return pending;
 }
 
-// Answers on the connection's thread, whichever thread gives the answer. The connection must not die on another one, so
-// the pointer to it moves along.
+// Answers on the connection's thread, whichever thread gives the answer, and whenever: also when the server is gone. A
+// connection dies on its own thread only, so the pointer to it is not made strong anywhere else.
 Responder Calls::responder_for(std::shared_ptr<Pending> pending) {
-  return Responder([connection = connection_.shared_from_this(), pending = std::move(pending)](
-                       Response* response, const Failure* failure) mutable {
+  return Responder([address = connection_.loop_address(), connection = connection_.weak_from_this(),
+                    pending = std::move(pending)](Response* response, const Failure* failure) {
     auto kept = std::make_shared<std::pair<std::optional<Response>, std::optional<Failure>>>();
     if (response != nullptr) kept->first = std::move(*response);
     if (failure != nullptr) kept->second = *failure;
-    Connection::on_own_thread(std::move(connection), [pending = std::move(pending), kept](Connection& own) {
-      own.calls().finish(*pending, kept->first ? &*kept->first : nullptr, kept->second ? &*kept->second : nullptr);
+    address->post([connection, pending, kept] {
+      const auto own = connection.lock();
+      if (!own) return;
+      own->on_own_thread([&] {
+        own->calls().finish(*pending, kept->first ? &*kept->first : nullptr, kept->second ? &*kept->second : nullptr);
+      });
     });
   });
 }
 
 void Calls::finish(Pending& pending, Response* response, const Failure* failure) {
-  --running_;
+  if (!self_) return;                  // closed meanwhile
+  if (--running_ == 0) self_.reset();  // whoever called has one
   if (pending.answered || pending.id.empty()) return;
   forget(pending);
   if (response != nullptr) {
@@ -197,6 +202,8 @@ void Calls::cancel_all() {
   }
   pending_.clear();
   receiving_.reset();
+  running_ = 0;
+  self_.reset();
 }
 
 void Calls::answer(std::string_view id, Response& response) {

@@ -41,7 +41,7 @@ class Calls {
   std::size_t in_flight() const { return running_; }
   /// The deadline of a call has passed.
   void expire(const std::string& id);
-  /// Everything under way is told that nobody waits for it any more.
+  /// Everything under way is told that nobody waits for it any more. The last pointer to the connection may go here.
   void cancel_all();
 
  private:
@@ -75,6 +75,7 @@ class Calls {
   std::unique_ptr<Receiving> receiving_;
   std::unordered_map<std::string, std::shared_ptr<Pending>> pending_;
   std::size_t running_ = 0;
+  std::shared_ptr<Connection> self_;  // lives as long as somebody may answer
 };
 
 }  // namespace framecall

@@ -1,7 +1,6 @@
 #include "connection.hpp"
 
 #include <sys/socket.h>
-#include <asio/dispatch.hpp>
 #include <asio/post.hpp>
 
 #include <algorithm>
@@ -23,16 +22,6 @@ constexpr std::size_t low_water = 256 << 10;  // and below which it is again
 bool would_block(int errno_value) {
   return errno_value == EAGAIN || errno_value == EWOULDBLOCK || errno_value == EINTR;
 }
-
-class InTurn {
- public:
-  explicit InTurn(bool& flag) : flag_(flag) { flag_ = true; }
-  InTurn(const InTurn&) = delete;
-  ~InTurn() { flag_ = false; }
-
- private:
-  bool& flag_;
-};
 
 }  // namespace
 
@@ -295,7 +284,6 @@ Connection::Turn Connection::discard() {
 // Every event of what was fed. What a file or the format refuses ends here, as an answer.
 Connection::Turn Connection::process() {
   stopped_ = false;
-  const InTurn in_turn(in_turn_);
   try {
     while (open_ && !leaving_now_) {  // an answer may find that the peer is gone
       Turn turn = Turn::more;
@@ -395,22 +383,14 @@ void Connection::on_deadline(const std::string& id) {
 
 void Connection::run_on_pool(std::function<void()> work) { asio::post(*loop_.state.workers, std::move(work)); }
 
-void Connection::on_own_thread(std::shared_ptr<Connection> self, std::function<void(Connection&)> work) {
-  EventLoop& loop = self->loop_;
-  asio::dispatch(loop.io, [self = std::move(self), work = std::move(work)]() mutable {
-    Connection& connection = *self;
-    if (!connection.open_) return;
-    if (connection.in_turn_) {
-      work(connection);
-      return;
-    }
-    connection.loop_.refresh_clock();
-    work(connection);
-    connection.settle();
-    if (connection.open_ && connection.loop_.draining) connection.drain();
-    arm(std::move(self));
-    connection.loop_.arm_timer();
-  });
+void Connection::on_own_thread(std::function<void()> work) {
+  const auto self = shared_from_this();
+  loop_.refresh_clock();
+  work();
+  settle();
+  if (open_ && loop_.draining) drain();
+  arm(self);
+  loop_.arm_timer();
 }
 
 void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
@@ -526,6 +506,7 @@ void Connection::flush() {
 
 void Connection::close() {
   if (!open_) return;
+  const auto self = weak_from_this().lock();  // the last other one may go with the calls
   open_ = false;
   idle_.unlink();
   head_.unlink();

@@ -41,6 +41,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start_refused();
   /// Uses up what has arrived already, then closes at the next place between two messages.
   void drain();
+  /// Closes without a word: the server is gone.
+  void abandon() { close(); }
   /// Closes, with one line in the log; `quiet` ends what may be a raw text.
   void on_timeout(Timeout timeout);
 
@@ -59,8 +61,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }
   void on_deadline(const std::string& id);
   void run_on_pool(std::function<void()> work);
-  /// At once if this is the connection's thread, else there, unless it is closed by then.
-  static void on_own_thread(std::shared_ptr<Connection> self, std::function<void(Connection&)> work);
+  /// A turn of this thread that began elsewhere.
+  void on_own_thread(std::function<void()> work);
+  std::shared_ptr<LoopAddress> loop_address() const { return loop_.address; }
   /// Answers, and closes: what still comes is read for a while and dropped.
   void end_with(std::string_view id, const Failure& failure);
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
@@ -125,7 +128,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool leaving_now_ = false;                // the last word is on its way; what still comes is dropped
   bool ended_ = false;                      // the peer has said all; close when it has all replies
   bool waiting_ = false;                    // for work of another thread
-  bool in_turn_ = false;                    // settle() will follow
   bool in_conversation_ = false;            // the message under way is no call
   bool stopped_ = false;                    // in the middle of what was read
   bool held_ = false;                       // too much unsent

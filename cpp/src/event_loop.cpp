@@ -1,5 +1,7 @@
 #include "event_loop.hpp"
 
+#include <asio/post.hpp>
+
 #include <algorithm>
 #include <ctime>
 #include <utility>
@@ -19,6 +21,21 @@ EventLoop::EventLoop(ServerState& shared) : state(shared) {
   heads.set_duration(state.options.header_timeout);
   leaving.set_duration(state.options.refusal_timeout);
   quiet.set_duration(std::chrono::milliseconds(50));
+}
+
+EventLoop::~EventLoop() {
+  address->retire();
+  for (Connection* connection : idle.owners()) connection->abandon();
+}
+
+void LoopAddress::post(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  if (io_ != nullptr) asio::post(*io_, std::move(work));
+}
+
+void LoopAddress::retire() {
+  const std::lock_guard lock(mutex_);
+  io_ = nullptr;
 }
 
 void EventLoop::drain() {

@@ -97,6 +97,19 @@ struct ServerState {
   std::mutex log_mutex;
 };
 
+/// The way to a loop for those who may outlive it: answers that are given when the server is gone, go nowhere.
+class LoopAddress {
+ public:
+  explicit LoopAddress(asio::io_context& io) : io_(&io) {}
+  /// Runs it on the loop's thread, later; dropped if the loop is gone.
+  void post(std::function<void()> work);
+  void retire();
+
+ private:
+  std::mutex mutex_;
+  asio::io_context* io_;
+};
+
 /// One thread's loop. Its memory is shared by its connections, one turn at a time; an idle connection owns none.
 class EventLoop {
  public:
@@ -104,6 +117,8 @@ class EventLoop {
   static constexpr std::size_t file_block_size = 1024 * 1024;
 
   explicit EventLoop(ServerState& state);
+  /// Closes what is still open.
+  ~EventLoop();
 
   /// No more connections will come, and those that are there end at the next place between two messages. Calls
   /// `on_finished` after the last one.
@@ -132,6 +147,7 @@ class EventLoop {
   std::string text;  ///< for the header of a reply
   std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(input_size);
   asio::io_context io{1};
+  std::shared_ptr<LoopAddress> address = std::make_shared<LoopAddress>(io);
 
  private:
   void on_timer();

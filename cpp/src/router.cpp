@@ -122,6 +122,8 @@ void Router::check_names(const std::string& method, const std::vector<std::strin
 // The value for each parameter, null for one that is left out and optional.
 std::vector<const Json*> Router::match_params(const Json& params, const std::vector<ParameterInfo>& parameters) {
   std::vector<const Json*> given(parameters.size(), nullptr);
+  const bool unnamed = !parameters.empty() && parameters.front().name.empty();
+  if (params.is_object() && unnamed && !params.empty()) refuse("its parameters have no names: send them in an array");
   if (params.is_object()) {
     for (const auto& [key, value] : params.items()) {
       const auto found = std::find_if(parameters.begin(), parameters.end(), [&key = key](const ParameterInfo& p) {
