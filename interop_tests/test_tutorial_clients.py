@@ -47,6 +47,7 @@ class Terminal:
 
     def __init__(self, *command, **environment):
         self.master, slave = pty.openpty()
+        self.settings = termios.tcgetattr(self.master)
         self.text, self.seen = b"", 0
         env = dict(clean_environment(), TERM="xterm", **environment)
         try:
@@ -236,13 +237,12 @@ def test_chat_interrupted(program):
         listener.listen(1)
         port = listener.getsockname()[1]
         with chat_on_terminal(program, port) as terminal:
-            before = termios.tcgetattr(terminal.master)
             terminal.expect("> ")
             terminal.type("half a line")
             terminal.expect("half a line")
             terminal.type("\x03")
             assert terminal.wait() == 130
-            assert termios.tcgetattr(terminal.master) == before
+            assert termios.tcgetattr(terminal.master) == terminal.settings
         with chat_on_terminal(program, port) as terminal:  # and while a reply is waited for
             terminal.expect("> ")
             with listener.accept()[0], listener.accept()[0] as connection:

@@ -27,12 +27,21 @@ bool is_report(int errno_value) {
 }  // namespace
 
 UdpClient::UdpClient(const Endpoint& endpoint, std::chrono::milliseconds timeout, std::function<void()> check)
-    : address_(endpoint.to_string()), timeout_(timeout), check_(std::move(check)), socket_(open_udp_socket(endpoint)) {}
+    : endpoint_(endpoint),
+      address_(endpoint.to_string()),
+      timeout_(timeout),
+      check_(std::move(check)),
+      socket_(open_udp_socket(endpoint)) {}
 
 UdpClient::~UdpClient() { close(); }
 
 std::optional<std::string> UdpClient::request(std::string_view bytes) {
-  drop_waiting();
+  if (asked_ && socket_ >= 0) {
+    const int fresh = open_udp_socket(endpoint_);  // before the old one goes: the port must be another
+    ::close(std::exchange(socket_, fresh));
+  }
+  asked_ = true;
+  drop_waiting();  // what send() was answered with
   send(bytes);
   return receive();
 }

@@ -48,6 +48,7 @@ class UdpServer {
     const auto* const to = reinterpret_cast<const sockaddr*>(&sender_);
     ::sendto(socket_.socket(), bytes.data(), bytes.size(), 0, to, sizeof sender_);
   }
+  bool has_datagram() { return socket_.wait_for(POLLIN, 0ms); }
   const sockaddr_in& sender() const { return sender_; }
   void close() { socket_.close(); }
 
@@ -125,6 +126,7 @@ TEST(UdpClient, a_flood_does_no_harm) {
   std::thread flooding([&] {
     server.receive();
     while (!stop) {
+      if (server.has_datagram()) server.receive();
       server.answer("HELLO");
       ++sent;
     }
@@ -176,6 +178,23 @@ TEST(UdpClient, a_check_ends_a_wait) {
   server.receive();
   server.answer("still usable");
   EXPECT_EQ(client.receive(), "still usable");
+}
+
+TEST(UdpClient, a_late_reply_is_not_taken_for_one_to_the_next_request) {
+  UdpServer server;
+  UdpClient client(server.endpoint(), std::chrono::milliseconds(100));
+  std::thread first([&] { EXPECT_EQ(server.receive(), "one"); });
+  EXPECT_EQ(client.request("one"), std::nullopt);
+  first.join();
+  server.answer("ONE");  // to the port of the first request
+  const sockaddr_in late = server.sender();
+  std::thread second([&] {
+    EXPECT_EQ(server.receive(), "two");
+    EXPECT_NE(server.sender().sin_port, late.sin_port);
+    server.answer("TWO");
+  });
+  EXPECT_EQ(client.request("two"), "TWO");
+  second.join();
 }
 
 }  // namespace

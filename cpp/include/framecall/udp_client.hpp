@@ -29,9 +29,8 @@ class UdpClient {
   UdpClient(const UdpClient&) = delete;
   UdpClient& operator=(const UdpClient&) = delete;
 
-  /// One datagram out, one datagram back. Replies that are waiting are dropped just before (a server that answers too
-  /// often floods, and the oldest would come first). Datagrams carry no number: which request a reply belongs to, only
-  /// its content can tell. Nothing after `timeout`, also when the system says that nobody listens there: UDP reports
+  /// One datagram out, one datagram back. Datagrams carry no number, and a server that answers too often floods: so every
+  /// request after the first leaves from a port of its own, where no reply to an earlier one arrives. Nothing after `timeout`, also when the system says that nobody listens there: UDP reports
   /// nothing reliably.
   std::optional<std::string> request(std::string_view bytes);
 
@@ -50,10 +49,12 @@ class UdpClient {
   void drop_waiting();
   [[noreturn]] void fail(int errno_value, const char* what) const;
 
+  Endpoint endpoint_;
   std::string address_;
   std::chrono::milliseconds timeout_;
   std::function<void()> check_;
   int socket_;
+  bool asked_ = false;  // from the port that socket_ has
 };
 
 }  // namespace framecall
