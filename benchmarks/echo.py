@@ -10,7 +10,7 @@ import time
 
 import measure
 from measure import Failed, Program
-from processes import SCRIPTS, program_path
+from processes import SCRIPTS, program_path, wait_until
 
 CLIENTS = 5
 SCRIPT = (sys.executable, "-u")
@@ -45,7 +45,7 @@ def one_round(command, seconds, folder):
         client = (*SCRIPT, os.path.join(SCRIPTS, "t08_tcp_loop_client.py"), str(port))
         running = [Program(client, log) for log in logs]
         try:
-            time.sleep(0.5)  # interpreters start up
+            wait_until(lambda: all(map(replies_in, logs)), "every client has its first reply")
             began, cpu = time.monotonic(), server.cpu()
             before = sum(map(replies_in, logs))
             time.sleep(seconds)
@@ -74,7 +74,7 @@ def main():
                 rates.setdefault(key, []).append(rate)
                 costs.setdefault(key, []).append(cost)
                 print(f"round {number + 1}, {key}: {rate:,.0f} calls/s", file=sys.stderr, flush=True)
-    except Failed as failure:
+    except (AssertionError, Failed) as failure:
         sys.exit(f"benchmarks/echo.py: {failure}")
     rows = [("five T8 at once", "calls/s", "min", "max", "times T7", "server CPU, µs/call")]
     for key, (title, _) in choices.items():

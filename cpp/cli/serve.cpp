@@ -97,16 +97,6 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-Protocols protocols_of(const std::vector<std::string>& names) {
-  Protocols protocols{false, false, false};
-  for (const std::string& name : names) {
-    if (name == "frames") protocols.frames = true;
-    if (name == "echo") protocols.echo = true;
-    if (name == "http") protocols.http = true;
-  }
-  return protocols;
-}
-
 std::string text_of(const Protocols& protocols) {
   std::string text;
   const std::pair<bool, const char*> all[] = {
@@ -122,7 +112,7 @@ std::vector<Service> services_of(const Flags& flags) {
   const Protocols echo_only{false, true, false};
   std::vector<Service> services;
   for (const std::string& text : flags.listen) {
-    services.push_back({stream, Endpoint::parse(text), protocols_of(flags.protocols)});
+    services.push_back({stream, Endpoint::parse(text), Protocols::named(flags.protocols)});
   }
   for (const std::string& text : flags.echo) services.push_back({stream, Endpoint::parse(text), echo_only});
   for (const std::string& text : flags.udp) services.push_back({datagram, Endpoint::parse(text), {}});
@@ -132,7 +122,8 @@ std::vector<Service> services_of(const Flags& flags) {
     services.push_back({stream, local(8081), echo_only});
     services.push_back({datagram, local(8080), {}});
   }
-  if (services.empty()) services.push_back({stream, Endpoint::parse("127.0.0.1:8080"), protocols_of(flags.protocols)});
+  if (services.empty())
+    services.push_back({stream, Endpoint::parse("127.0.0.1:8080"), Protocols::named(flags.protocols)});
   return services;
 }
 
@@ -206,7 +197,6 @@ void add_serve(CLI::App& app, int& exit_code) {
                    "What each --listen takes, told apart by the first bytes: frames, echo (raw bytes, sent back in "
                    "upper case), http (GET /healthz)")
       ->delimiter(',')
-      ->check(CLI::IsMember({"frames", "echo", "http"}))
       ->capture_default_str()
       ->envname("FRAMECALL_PROTOCOLS");
   command->add_option("--echo", flags->echo, "HOST:PORT of a raw upper-case echo; may be repeated")

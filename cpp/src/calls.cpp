@@ -166,10 +166,14 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
   if (--running_ == 0) self_.reset();  // whoever called has one
   if (pending.answered || pending.id.empty()) return;
   forget(pending);
-  if (response != nullptr) {
-    answer(pending.id, *response);
-  } else {
+  if (failure != nullptr) {
     fail(pending.id, *failure);
+    return;
+  }
+  try {
+    answer(pending.id, *response);
+  } catch (...) {  // a result that no frame has room for
+    fail(pending.id, current_failure());
   }
 }
 

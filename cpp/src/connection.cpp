@@ -122,8 +122,8 @@ void Connection::on_timeout(Timeout timeout) {
       quiet_.unlink();
       if (mode_ == Mode::undecided) {
         decide(true);
-      } else if (decoder_.end_text() && may_read()) {
-        process();
+      } else if (decoder_.end_text()) {
+        stopped_ = true;  // there is an event to take, as soon as it may be taken
       }
       settle();
       arm(self);
@@ -237,17 +237,17 @@ Connection::Turn Connection::receive_body() {
     const bool own_block = !in_conversation_ && calls_.received() > 0;
     const std::size_t room = own_block ? std::max(calls_.received(), direct_from) : EventLoop::file_block_size;
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));
-    char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
-    const ssize_t count = ::recv(stream_.native_handle(), block, size, MSG_DONTWAIT);
-    if (count < 0) return would_block(errno) ? Turn::blocked : lost(errno);
-    if (count == 0) {
-      decoder_.close();
-      return process();
-    }
-    const std::string_view bytes(block, static_cast<std::size_t>(count));
-    decoder_.take_body(bytes.size());
-    touch();
     try {
+      char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
+      const ssize_t count = ::recv(stream_.native_handle(), block, size, MSG_DONTWAIT);
+      if (count < 0) return would_block(errno) ? Turn::blocked : lost(errno);
+      if (count == 0) {
+        decoder_.close();
+        return process();
+      }
+      const std::string_view bytes(block, static_cast<std::size_t>(count));
+      decoder_.take_body(bytes.size());
+      touch();
       if (own_block) {
         calls_.commit(bytes.size());
       } else {
@@ -255,6 +255,9 @@ Connection::Turn Connection::receive_body() {
       }
     } catch (const CallError& error) {
       refuse(error);
+      return Turn::more;
+    } catch (const std::bad_alloc&) {
+      refuse(ErrorCode::resource_exhausted, "out of memory");
       return Turn::more;
     }
   }
@@ -383,10 +386,15 @@ void Connection::on_deadline(const std::string& id) {
 
 void Connection::run_on_pool(std::function<void()> work) { asio::post(*loop_.state.workers, std::move(work)); }
 
-void Connection::on_own_thread(std::function<void()> work) {
+void Connection::on_own_thread(const std::function<void()>& work) {
+  if (!open_) return;
   const auto self = shared_from_this();
   loop_.refresh_clock();
-  work();
+  try {
+    work();
+  } catch (const std::exception& error) {  // of an answer that cannot be put into words
+    refuse(ErrorCode::internal_error, error.what());
+  }
   settle();
   if (open_ && loop_.draining) drain();
   arm(self);
@@ -395,38 +403,25 @@ void Connection::on_own_thread(std::function<void()> work) {
 
 void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
   waiting_ = true;
-  asio::post(
-      *loop_.state.workers, [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
-        std::optional<CallError> failure;
-        try {
-          work();
-        } catch (const CallError& error) {
-          failure.emplace(error);
-        } catch (const std::exception& error) {
-          failure.emplace(ErrorCode::internal_error, error.what());
-        }
-        EventLoop& loop = self->loop_;
-        asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)]() mutable {
-          self->work_done(std::move(failure), then);
-        });
-      });
-}
-
-void Connection::work_done(std::optional<CallError> failure, const std::function<void()>& then) {
-  waiting_ = false;
-  if (!open_) return;
-  const auto self = shared_from_this();
-  loop_.refresh_clock();
-  touch();
-  try {
-    failure ? refuse(*failure) : then();
-  } catch (const std::exception& error) {  // of an answer that cannot be put into words
-    refuse(ErrorCode::internal_error, error.what());
-  }
-  settle();
-  if (open_ && loop_.draining) drain();
-  arm(self);
-  loop_.arm_timer();
+  asio::post(*loop_.state.workers,
+             [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
+               std::optional<CallError> failure;
+               try {
+                 work();
+               } catch (const CallError& error) {
+                 failure.emplace(error);
+               } catch (const std::exception& error) {
+                 failure.emplace(ErrorCode::internal_error, error.what());
+               }
+               EventLoop& loop = self->loop_;
+               asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)] {
+                 self->waiting_ = false;
+                 self->on_own_thread([&] {
+                   self->touch();
+                   failure ? self->refuse(*failure) : then();
+                 });
+               });
+             });
 }
 
 // The end of every turn: sends, and goes on with what was received before a pause that is over.

@@ -61,8 +61,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }
   void on_deadline(const std::string& id);
   void run_on_pool(std::function<void()> work);
-  /// A turn of this thread that began elsewhere.
-  void on_own_thread(std::function<void()> work);
+  /// A turn of this thread that began elsewhere; nothing if it is closed by now.
+  void on_own_thread(const std::function<void()>& work);
   std::shared_ptr<LoopAddress> loop_address() const { return loop_.address; }
   /// Answers, and closes: what still comes is read for a while and dropped.
   void end_with(std::string_view id, const Failure& failure);
@@ -95,7 +95,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void begin_message();
   Conversation& conversation();
   Turn next_turn();
-  void work_done(std::optional<CallError> failure, const std::function<void()>& then);
 
   void refuse(ErrorCode code, const std::string& message, const std::string& data = {});
   void refuse(const CallError& error) { refuse(error.code(), error.what(), error.data()); }

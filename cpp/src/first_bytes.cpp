@@ -1,10 +1,8 @@
 #include "first_bytes.hpp"
 
-#include <algorithm>
 #include <array>
 
 #include "framecall/frame.hpp"
-#include "framecall/json_text.hpp"
 
 namespace framecall {
 namespace {
@@ -40,10 +38,7 @@ FirstBytes::Verdict FirstBytes::judge(std::string_view bytes, bool quiet, const 
     case FrameStart::no: return Verdict::text;
     case FrameStart::maybe: break;
   }
-  const bool text = std::all_of(bytes.begin(), bytes.end(), [](char c) {
-    return is_plain(c) || c == '"' || c == '\\' || c == '\t' || c == '\n' || c == '\r' || (c & 0x80) != 0;
-  });
-  return quiet && text ? Verdict::text : Verdict::undecided;
+  return quiet && is_text(bytes) ? Verdict::text : Verdict::undecided;
 }
 
 std::string http_answer(std::string_view received, bool serving) {
@@ -65,10 +60,6 @@ std::string http_answer(std::string_view received, bool serving) {
   if (path != "/healthz") return http_reply("404 Not Found", "there is /healthz\n", with_body);
   return serving ? http_reply("200 OK", "SERVING\n", with_body)
                  : http_reply("503 Service Unavailable", "NOT_SERVING\n", with_body);
-}
-
-void upper_case(const char* bytes, std::size_t size, char* out) {
-  std::transform(bytes, bytes + size, out, [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
 }
 
 }  // namespace framecall

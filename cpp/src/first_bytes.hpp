@@ -1,7 +1,6 @@
 // Several protocols on one port: which one a connection speaks, by its first bytes. PROTOCOL.md, section 8.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,8 +24,5 @@ std::string http_answer(std::string_view received, bool serving);
 
 /// Bytes of a request's head; more are answered with 431.
 inline constexpr std::size_t max_http_head = 8192;
-
-/// Writes `size` bytes in ASCII upper case to `out`, as bytes.upper() in Python; `out` may be `bytes`.
-void upper_case(const char* bytes, std::size_t size, char* out);
 
 }  // namespace framecall

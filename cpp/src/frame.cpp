@@ -58,13 +58,6 @@ FrameStart match(std::string_view bytes, const PrefixFormat& format, const Diale
   return opens_header(bytes[format.width]) ? FrameStart::yes : FrameStart::no;
 }
 
-// Printable, in whatever encoding.
-bool is_text(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= ' ' ? c != '\x7f' : c == '\t' || c == '\n' || c == '\r';
-  });
-}
-
 // What a length that cannot be one looks like, for people who wonder. `bytes` begin with it.
 std::string advice(std::string_view bytes, const PrefixFormat& format, std::uint32_t max_header) {
   const auto looks_like = [&](const char* what) {
@@ -125,6 +118,12 @@ std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
   }
   head += header;
   return head;
+}
+
+bool is_text(std::string_view bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= ' ' ? c != '\x7f' : c == '\t' || c == '\n' || c == '\r';
+  });
 }
 
 FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size) {

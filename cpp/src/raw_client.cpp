@@ -83,21 +83,8 @@ void RawClient::finish_sending() {
   if (::shutdown(socket_, SHUT_WR) != 0) fail(errno, "finish_sending");
 }
 
-Endpoint RawClient::peer() const {
-  try {
-    return connected_endpoint(socket_);
-  } catch (const std::system_error& error) {
-    fail(error.code().value(), "peer");
-  }
-}
-
-Endpoint RawClient::local() const {
-  try {
-    return bound_endpoint(socket_);
-  } catch (const std::system_error& error) {
-    fail(error.code().value(), "local");
-  }
-}
+Endpoint RawClient::peer() const { return connected_endpoint(socket_, address_); }
+Endpoint RawClient::local() const { return bound_endpoint(socket_, address_); }
 
 int RawClient::option(int level, int name) const {
   int value = 0;

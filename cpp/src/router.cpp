@@ -27,9 +27,7 @@ std::string expected_names(const std::vector<ParameterInfo>& parameters) {
 Response upper(Request& request) {
   Response response;
   response.body = request.take_body();
-  char* const bytes = const_cast<char*>(response.body.data());
-  std::transform(bytes, bytes + response.body.size(), bytes,
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  upper_case(response.body.data(), response.body.size(), response.body.data());
   return response;
 }
 

@@ -20,6 +20,7 @@
 
 #include "connection.hpp"
 #include "event_loop.hpp"
+#include "framecall/error.hpp"
 #include "sockets.hpp"
 #include "udp_service.hpp"
 
@@ -48,6 +49,18 @@ bool needs_workers(const ServerOptions& options) {
 
 }  // namespace
 
+Protocols Protocols::named(const std::vector<std::string>& names) {
+  Protocols protocols{false, false, false};
+  for (const std::string& name : names) {
+    if (name != "frames" && name != "echo" && name != "http") {
+      throw std::invalid_argument("protocols: frames, echo, http, not \"" + printable(name, 40) + "\"");
+    }
+    (name == "frames" ? protocols.frames : name == "echo" ? protocols.echo : protocols.http) = true;
+  }
+  if (names.empty()) throw std::invalid_argument("protocols: at least one of frames, echo, http");
+  return protocols;
+}
+
 class Server::Implementation {
  public:
   explicit Implementation(ServerOptions options) : state_(std::move(options)), loops_(make_loops(state_)) {
@@ -75,7 +88,7 @@ class Server::Implementation {
     }
     const int socket = open_listener(endpoint);
     listeners_.push_back(std::make_unique<Listener>(first().io, socket, endpoint.path, protocols));
-    Endpoint bound = bound_endpoint(socket);
+    Endpoint bound = bound_endpoint(socket, endpoint.to_string());
     if (!endpoint.is_unix()) bound.host = endpoint.host;
     return bound;
   }
@@ -83,7 +96,7 @@ class Server::Implementation {
   Endpoint listen_udp(const Endpoint& endpoint, std::optional<std::string> reply) {
     const int socket = open_udp_listener(endpoint);
     udp_.push_back(std::make_unique<UdpService>(first(), socket, std::move(reply)));
-    Endpoint bound = bound_endpoint(socket);
+    Endpoint bound = bound_endpoint(socket, endpoint.to_string());
     bound.host = endpoint.host;
     return bound;
   }

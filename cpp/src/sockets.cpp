@@ -187,19 +187,19 @@ int open_udp_socket(const Endpoint& endpoint) {
   fail(problem, "cannot open a UDP socket for " + endpoint.to_string());
 }
 
-Endpoint bound_endpoint(int socket) {
+Endpoint bound_endpoint(int socket, const std::string& shown) {
   Address address;
   address.size = sizeof address.storage;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
-    fail(errno, "getsockname");
+    fail(errno, shown + ": local address");
   return endpoint_of(address);
 }
 
-Endpoint connected_endpoint(int socket) {
+Endpoint connected_endpoint(int socket, const std::string& shown) {
   Address address;
   address.size = sizeof address.storage;
   if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
-    fail(errno, "getpeername");
+    fail(errno, shown + ": peer address");
   return endpoint_of(address);
 }
 

@@ -31,8 +31,8 @@ int open_udp_socket(const Endpoint& endpoint);
 bool wait_ready(int socket, short events, std::chrono::steady_clock::time_point deadline, const WaitCheck& check = {});
 
 /// The address a socket is bound to, and the one it is connected to. A Unix socket without a name has no path.
-Endpoint bound_endpoint(int socket);
-Endpoint connected_endpoint(int socket);
+Endpoint bound_endpoint(int socket, const std::string& shown);
+Endpoint connected_endpoint(int socket, const std::string& shown);
 
 /// A peer's address for messages; "unix" for the other end of a Unix socket.
 std::string peer_name(const sockaddr_storage& address);

@@ -90,21 +90,8 @@ void UdpClient::drop_waiting() {
   }
 }
 
-Endpoint UdpClient::peer() const {
-  try {
-    return connected_endpoint(socket_);
-  } catch (const std::system_error& error) {
-    fail(error.code().value(), "peer");
-  }
-}
-
-Endpoint UdpClient::local() const {
-  try {
-    return bound_endpoint(socket_);
-  } catch (const std::system_error& error) {
-    fail(error.code().value(), "local");
-  }
-}
+Endpoint UdpClient::peer() const { return connected_endpoint(socket_, address_); }
+Endpoint UdpClient::local() const { return bound_endpoint(socket_, address_); }
 
 void UdpClient::close() {
   if (socket_ >= 0) ::close(std::exchange(socket_, -1));

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "first_bytes.hpp"
+#include "framecall/buffer.hpp"
 
 namespace framecall {
 namespace {

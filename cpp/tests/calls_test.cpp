@@ -192,6 +192,23 @@ TEST(Calls, that_fail_say_why_and_the_connection_goes_on) {
   }
 }
 
+TEST(Calls, whose_result_no_frame_has_room_for_are_answered_with_an_error) {
+  auto router = make_router();
+  const auto huge = [] { return std::string(17 << 20, 'x'); };
+  router->on("huge", huge);
+  router->on_pool("pool_huge", huge);
+  router->on("huge_error",
+             [] { throw CallError(ErrorCode::aborted, "x", "{\"x\": \"" + std::string(17 << 20, 'x') + "\"}"); });
+  router->on_pool("pool_huge_error",
+                  [] { throw CallError(ErrorCode::aborted, "x", "{\"x\": \"" + std::string(17 << 20, 'x') + "\"}"); });
+  Serving server(router);
+  for (const std::string method : {"huge", "pool_huge", "huge_error", "pool_huge_error"}) {
+    const std::string reply = server.talk(request(R"({"id": 1, "method": ")" + method + "\"}"));
+    EXPECT_NE(reply.find("can be sent"), std::string::npos) << method << reply.substr(0, 200);
+  }
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "nothing"})")), result("1", "null"));
+}
+
 TEST(Calls, without_an_id_are_never_answered) {
   std::atomic<int> count = 0;
   auto router = make_router();

@@ -4,7 +4,6 @@
 
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -29,19 +28,6 @@ auto translated(Function function) {
   }
 }
 
-Protocols protocols_of(const std::vector<std::string>& names) {
-  Protocols protocols{false, false, false};
-  for (const std::string& name : names) {
-    bool* const one = name == "frames" ? &protocols.frames
-                      : name == "echo" ? &protocols.echo
-                      : name == "http" ? &protocols.http
-                                       : nullptr;
-    if (one == nullptr) throw std::invalid_argument("protocols: frames, echo, http, not \"" + name + "\"");
-    *one = true;
-  }
-  return protocols;
-}
-
 std::unique_ptr<Server> make_server(const std::optional<std::string>& root, unsigned threads) {
   return translated([&] {
     ServerOptions options;
@@ -52,7 +38,7 @@ std::unique_ptr<Server> make_server(const std::optional<std::string>& root, unsi
 }
 
 std::string listen(Server& server, const std::string& address, const std::vector<std::string>& protocols) {
-  return translated([&] { return server.listen(Endpoint::parse(address), protocols_of(protocols)).to_string(); });
+  return translated([&] { return server.listen(Endpoint::parse(address), Protocols::named(protocols)).to_string(); });
 }
 
 std::string listen_udp(Server& server, const std::string& address, const std::optional<std::string>& reply) {

@@ -11,6 +11,14 @@
 
 namespace framecall {
 
+/// Writes `size` bytes in ASCII upper case to `out`, as bytes.upper() in Python; `out` may be `bytes`.
+inline void upper_case(const char* bytes, std::size_t size, char* out) {
+  for (std::size_t i = 0; i < size; ++i) {
+    const char c = bytes[i];
+    out[i] = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  }
+}
+
 /// Bytes are added at the end and taken from the front. Views into it are valid until the next prepare(), append(),
 /// clear() or release(). Growth doubles, so that memory follows what arrived and not what was announced.
 class Buffer {
@@ -25,6 +33,7 @@ class Buffer {
 
   std::string_view view() const { return {data_ + begin_, end_ - begin_}; }
   const char* data() const { return data_ + begin_; }
+  char* data() { return data_ + begin_; }
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
 

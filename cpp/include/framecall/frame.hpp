@@ -31,6 +31,9 @@ std::string encode_head(std::string_view header, const PrefixFormat& prefix = Pr
 enum class FrameStart : std::uint8_t { no, maybe, yes };
 FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size);
 
+/// Printable, in whatever encoding: what may be a raw line, or a part of one.
+bool is_text(std::string_view bytes);
+
 /// Reads frames from a stream, wherever it was cut. Two ways to hand it bytes, never both at once:
 ///
 ///   prepare() / commit(): bytes go into the decoder's own block (blocking recv, asyncio.BufferedProtocol);

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "framecall/command_table.hpp"
 #include "framecall/dialect.hpp"
@@ -23,6 +25,9 @@ struct Protocols {
   bool frames = true;
   bool echo = false;  ///< raw bytes, sent back in ASCII upper case; not with a dialect that reads raw lines
   bool http = false;  ///< GET /healthz
+
+  /// Those of these names. Throws std::invalid_argument for another one, and for none at all.
+  static Protocols named(const std::vector<std::string>& names);
 };
 
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
