@@ -6,6 +6,7 @@
 #include <exception>
 #include <typeinfo>
 
+#include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json_text.hpp"
 
@@ -30,6 +31,25 @@ std::string_view object_text(const Header& header, Key key, const char* name) {
     invalid(std::string(name) + " is not an object: " + printable(token->text, 40));
   }
   return token->text;
+}
+
+void write_body_size(std::string& out, std::uint64_t size) {
+  if (size == 0) return;
+  out += ", \"body_size\": ";
+  write_integer(out, size);
+}
+
+// `closing` adds the hint of HTTP/1.1: whatever the handler says about the connection, the server knows better.
+void write_metadata(std::string& out, std::string_view metadata, bool closing) {
+  if (metadata.empty() && !closing) return;
+  out += ", \"metadata\": ";
+  if (!closing) {
+    out += metadata;
+  } else if (metadata.size() <= 2) {
+    out += "{\"connection\": \"close\"}";
+  } else {
+    out.append(metadata.substr(0, metadata.size() - 1)).append(", \"connection\": \"close\"}");
+  }
 }
 
 std::string type_name(const std::type_info& type) {
@@ -112,9 +132,9 @@ std::optional<std::string> Request::metadata(std::string_view name) const {
   return found->get<std::string>();
 }
 
-std::shared_ptr<std::atomic<bool>> Request::cancellation() {
-  if (!cancelled_) cancelled_ = std::make_shared<std::atomic<bool>>(false);
-  return cancelled_;
+std::stop_source& Request::stop_source() {
+  if (!stop_.stop_possible()) stop_ = std::stop_source();
+  return stop_;
 }
 
 void Request::keep() {
@@ -133,18 +153,44 @@ void Request::keep() {
   }
 }
 
-void write_reply(std::string& out, std::string_view id, const Response& response) {
-  out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"result\": ").append(response.result);
-  if (!response.body.empty()) {
-    out.append(", \"body_size\": ");
-    write_integer(out, static_cast<std::uint64_t>(response.body.size()));
+void write_call(std::string& out, const CallHead& head, std::uint64_t body_size) {
+  out += "{\"jsonrpc\": \"2.0\"";
+  if (!head.id.empty()) out.append(", \"id\": ").append(head.id);
+  out += ", \"method\": ";
+  write_string(out, head.method);
+  if (!head.params.empty()) out.append(", \"params\": ").append(head.params);
+  if (head.more) out += ", \"more\": true";
+  if (head.stream) out += ", \"stream\": true";
+  write_body_size(out, body_size);
+  if (head.timeout_ms > 0) {
+    out += ", \"timeout_ms\": ";
+    write_integer(out, head.timeout_ms);
   }
-  if (!response.metadata.empty()) out.append(", \"metadata\": ").append(response.metadata);
+  if (!head.digest.empty()) out.append(", \"digest\": ").append(head.digest);
+  if (!head.metadata.empty()) out.append(", \"metadata\": ").append(head.metadata);
+  out += '}';
+}
+
+void write_reply(std::string& out, std::string_view id, const Response& response, bool closing) {
+  out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"result\": ").append(response.result);
+  write_body_size(out, response.body.size());
+  if (response.digest && !response.body.empty()) {
+    out.append(", \"digest\": ").append(digest_member(response.body.view()));
+  }
+  write_metadata(out, response.metadata, closing);
+  out += '}';
+}
+
+void write_part(std::string& out, std::string_view id, std::string_view key, const Part& part, bool more) {
+  out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"").append(key).append("\": ");
+  out += part.value;
+  if (more) out += ", \"more\": true";
+  write_body_size(out, part.body.size());
   out += '}';
 }
 
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
-                 std::string_view data) {
+                 std::string_view data, bool closing) {
   out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"error\": {\"code\": ");
   write_integer(out, code);
   out += ", \"message\": ";
@@ -157,7 +203,31 @@ void write_error(std::string& out, std::string_view id, std::int64_t code, std::
   } else if (!data.empty()) {
     out.append(", \"data\": ").append(data);
   }
-  out += "}}";
+  out += '}';
+  write_metadata(out, {}, closing);
+  out += '}';
+}
+
+std::string digest_member(std::string_view body) {
+  return std::string("{\"sha-256\": \"").append(sha256_base64(body)).append("\"}");
+}
+
+std::optional<std::string> announced_sha256(std::string_view digest) {
+  if (digest.empty()) return std::nullopt;
+  const Json announced = parse_json(digest);
+  const auto found = announced.find("sha-256");
+  if (found == announced.end()) return std::nullopt;
+  return found->is_string() ? found->get<std::string>() : dump_json(*found);
+}
+
+void check_digest(std::string_view digest, std::string_view body) {
+  if (const auto announced = announced_sha256(digest)) check_sha256(*announced, sha256_base64(body));
+}
+
+void check_sha256(const std::string& announced, const std::string& actual) {
+  if (announced == actual) return;
+  throw CallError(ErrorCode::data_loss,
+                  "the sha-256 of the body is " + actual + ", announced was " + printable(announced, 60));
 }
 
 Failure current_failure() noexcept {

@@ -1,24 +1,23 @@
 #include "calls.hpp"
 
+#include <asio/post.hpp>
+
 #include <utility>
 
 #include "connection.hpp"
-#include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 
 namespace framecall {
 namespace {
 
-// Throws CallError(data_loss) if the caller announced another digest of the body.
-void check_digest(std::string_view digest, std::string_view body) {
-  if (digest.empty()) return;
-  const Json announced = parse_json(digest);
-  const auto found = announced.find("sha-256");
-  if (found == announced.end()) return;  // of a kind that is not known here: RFC 9530 lets it pass
-  if (!found->is_string() || found->get<std::string>() != sha256_base64(body)) {
-    throw CallError(ErrorCode::data_loss, "the sha-256 of the body is " + sha256_base64(body) + ", announced was " +
-                                              printable(dump_json(*found), 60));
-  }
+constexpr std::size_t piece_size = 256 * 1024;  // of a body that goes to a stream as it comes
+
+// Whether a frame of a stream is not the last one.
+bool more_follows(const Header& header) {
+  const Token* more = header.find(Key::more);
+  if (more == nullptr || more->kind == Token::Kind::boolean_false) return false;
+  if (more->kind == Token::Kind::boolean_true) return true;
+  throw CallError(ErrorCode::invalid_request, "more is neither true nor false: " + printable(more->text, 40));
 }
 
 // More than is read and dropped: the connection ends.
@@ -31,36 +30,81 @@ struct TooLarge {
 Calls::~Calls() { cancel_all(); }
 
 void Calls::on_header(const Header& header, Decoder& decoder) {
-  if (!header.has(Key::method)) {
-    throw CallError(ErrorCode::invalid_request, "a frame with result, error or item, where a request was due");
-  }
   CallHead head;
   head.id = call_id(header);
+  if (!header.has(Key::method)) {
+    if (!header.has(Key::item) || header.has(Key::result) || header.has(Key::error)) {
+      throw CallError(ErrorCode::invalid_request, "a frame with result or error, where a request was due");
+    }
+    on_item(header, decoder, head.id);
+    return;
+  }
   try {
     read_call(header, head);
-    const Method* method = connection_.router().find(head.method);
-    if (method == nullptr) {
-      throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
-    }
-    if (!head.id.empty() && pending_.contains(head.id)) {
-      throw CallError(ErrorCode::invalid_request, "id " + printable(head.id, 40) + " is in flight already");
-    }
-    if (head.more) {
-      throw CallError(ErrorCode::invalid_request, "method \"" + printable(head.method) + "\" takes one frame");
-    }
-    check_room(decoder.body_left());
-    if (const auto body = decoder.take_whole_body()) {
-      check_digest(head.digest, *body);
-      Request request(head, *body, connection_.peer());
-      run(*method, head, request);
-    } else {
-      receiving_ = std::make_unique<Receiving>(Receiving{std::string(header.text()), Buffer(), method});
-    }
+    begin_call(head, header, decoder);
   } catch (const TooLarge& large) {
     connection_.end_with(head.id.empty() ? "null" : std::string_view(head.id), large.failure);
   } catch (...) {  // the body, if there is one, is dropped
     fail(head.id, current_failure());
   }
+}
+
+void Calls::begin_call(const CallHead& head, const Header& header, Decoder& decoder) {
+  const Method* method = connection_.router().find(head.method);
+  if (method == nullptr) {
+    throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
+  }
+  if (!head.id.empty() && pending_.contains(head.id)) {
+    throw CallError(ErrorCode::invalid_request, "id " + printable(head.id, 40) + " is in flight already");
+  }
+  if (head.more && !method->streams) {
+    throw CallError(ErrorCode::invalid_request, "method \"" + printable(head.method) + "\" takes one frame");
+  }
+  if (method->streams && head.id.empty()) {
+    throw CallError(ErrorCode::invalid_request, "method \"" + printable(head.method) + "\" needs an id");
+  }
+  const std::size_t most = connection_.options().max_in_flight;
+  if (method->streams && open_ >= most) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    std::to_string(open_ + 1) + " streams with parts to come: max_in_flight is " + std::to_string(most),
+                    limit_data(most, open_ + 1));
+  }
+  const std::uint64_t size = decoder.body_left();
+  if (method->streams && size > connection_.options().max_body) {
+    Request request(head, std::string_view(), connection_.peer());
+    receive(header, run_elsewhere(*method, head, request, true), true);
+    return;
+  }
+  check_room(size);
+  if (const auto body = decoder.take_whole_body()) {
+    check_digest(head.digest, *body);
+    Request request(head, *body, connection_.peer());
+    run(*method, head, request);
+  } else {
+    receive(header, nullptr, false);
+    receiving_->method = method;
+  }
+}
+
+void Calls::receive(const Header& header, std::shared_ptr<Pending> pending, bool large) {
+  receiving_ = std::make_unique<Receiving>();
+  receiving_->header = header.text();
+  receiving_->pending = std::move(pending);
+  receiving_->large = large;
+  if (large && header.has(Key::digest)) receiving_->sum.emplace(DigestKind::sha256);
+}
+
+// A part of a stream. Of one that is over, or that has said its last part, it is dropped: it was on its way.
+void Calls::on_item(const Header& header, Decoder& decoder, const std::string& id) {
+  const auto found = pending_.find(id);
+  if (found == pending_.end() || !found->second->open) return;
+  if (const auto body = decoder.take_whole_body()) {
+    Buffer block;
+    block.append(*body);
+    deliver(header, found->second, std::move(block));
+    return;
+  }
+  receive(header, found->second, decoder.body_left() > connection_.options().max_body);
 }
 
 void Calls::check_room(std::uint64_t size) {
@@ -74,19 +118,45 @@ void Calls::check_room(std::uint64_t size) {
 }
 
 void Calls::on_body(std::string_view bytes) {
-  if (receiving_) receiving_->body.append(bytes);
+  if (!receiving_) return;
+  receiving_->body.append(bytes);
+  pass_on();
+}
+
+std::size_t Calls::room() const {
+  if (!receiving_) return 0;
+  if (receiving_->begun) return piece_size;
+  return receiving_->body.size();
 }
 
 char* Calls::prepare(std::size_t size) { return receiving_->body.prepare(size); }
 
-void Calls::commit(std::size_t size) { receiving_->body.commit(size); }
+void Calls::commit(std::size_t size) {
+  receiving_->body.commit(size);
+  pass_on();
+}
+
+// What there is of a body that is never held whole.
+void Calls::pass_on() {
+  if (!receiving_->large || receiving_->body.size() < piece_size) return;
+  Part part;
+  part.body = std::exchange(receiving_->body, Buffer());
+  part.continues = true;
+  receiving_->begun = true;
+  if (receiving_->sum) receiving_->sum->update(part.body.view());
+  deliver(*receiving_->pending, std::move(part));
+}
 
 void Calls::on_end(Header& scratch) {
   if (!receiving_) return;
   const auto received = std::exchange(receiving_, nullptr);
+  scratch.read(received->header);  // once more: cheaper than to keep what a view had
+  if (received->pending) {
+    deliver(scratch, received->pending, std::move(received->body), received->sum ? &*received->sum : nullptr);
+    return;
+  }
   CallHead head;
   try {
-    scratch.read(received->header);  // once more: cheaper than to keep what a view had
     head.id = call_id(scratch);
     read_call(scratch, head);
     check_digest(head.digest, received->body.view());
@@ -99,6 +169,42 @@ void Calls::on_end(Header& scratch) {
 
 void Calls::abandon() { receiving_.reset(); }
 
+// The end of a frame that belongs to a stream: a part, or the rest of one, and perhaps the last. `sum`: of what went before.
+void Calls::deliver(const Header& header, const std::shared_ptr<Pending>& pending, Buffer body, Digest* sum) {
+  if (pending->answered) return;
+  try {
+    const Token *item = header.find(Key::item), *digest = header.find(Key::digest);
+    if (const auto announced = announced_sha256(digest != nullptr ? digest->text : std::string_view())) {
+      if (sum != nullptr) sum->update(body.view());
+      check_sha256(*announced, sum != nullptr ? sum->finish_base64() : sha256_base64(body.view()));
+    }
+    const bool more = more_follows(header);
+    Part part;
+    if (item != nullptr) part.value = item->text;
+    part.body = std::move(body);
+    if (more || part.value != "null" || !part.body.empty()) deliver(*pending, std::move(part));
+    if (more) return;
+    close_input(*pending);
+    pending->stream->end();
+  } catch (const CallError& error) {
+    end(pending, error);
+  }
+}
+
+void Calls::deliver(Pending& pending, Part part) {
+  if (pending.answered || pending.stream->deliver(std::move(part)) || pending.held) return;
+  pending.held = true;
+  ++held_;
+}
+
+void Calls::close_input(Pending& pending) {
+  if (std::exchange(pending.open, false)) --open_;
+}
+
+void Calls::resume(Pending& pending) {
+  if (std::exchange(pending.held, false)) --held_;
+}
+
 void Calls::run(const Method& method, const CallHead& head, Request& request) {
   switch (method.where) {
     case Method::Where::loop: {
@@ -107,35 +213,100 @@ void Calls::run(const Method& method, const CallHead& head, Request& request) {
       break;
     }
     case Method::Where::pool:
-    case Method::Where::later: run_elsewhere(method, head, request); break;
+    case Method::Where::later: run_elsewhere(method, head, request, head.more); break;
     case Method::Where::server: server_method(head, request); break;
   }
 }
 
-void Calls::run_elsewhere(const Method& method, const CallHead& head, Request& request) {
+// `open`: parts will come.
+std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const CallHead& head, Request& request,
+                                                     bool open) {
+  const bool on_thread = method.where == Method::Where::pool;
+  std::shared_ptr<void> place;
+  if (on_thread && method.streams) place = connection_.state().take_stream_place();
   request.keep();
-  const Responder reply = responder_for(begin(head, request));
-  if (method.where == Method::Where::later) {
+  auto pending = begin(head, request);
+  if (method.streams) open_stream(pending, head.stream, open);
+  const Responder reply = responder_for(pending);
+  if (!on_thread) {
     try {
-      method.later(std::move(request), reply);
+      method.later(std::move(request), reply, pending->stream);
     } catch (...) {
       reply.current_exception();
     }
-    return;
+    return pending;
   }
   const auto shared = std::make_shared<Request>(std::move(request));
-  connection_.run_on_pool([&method, shared, reply] {
+  auto work = [&method, shared, reply, stream = pending->stream, place = std::move(place)] {
     try {
       if (shared->cancelled()) throw CallError(ErrorCode::cancelled, "cancelled before it began");
-      reply(method.handler(*shared));
+      reply(stream ? method.stream_handler(*shared, *stream) : method.handler(*shared));
     } catch (...) {
       reply.current_exception();
     }
-  });
+  };
+  asio::post(method.streams ? *connection_.state().stream_threads : *connection_.state().pool, std::move(work));
+  return pending;
+}
+
+// What its handler says comes to the connection's thread, in order; see responder_for().
+void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open) {
+  const auto on_loop = [address = connection_.loop_address(), connection = connection_.weak_from_this(),
+                        pending = std::weak_ptr(pending)](auto work) {
+    address->post([connection, pending, work = std::move(work)] {
+      const auto own = connection.lock();
+      const auto call = pending.lock();
+      if (own && call) own->on_own_thread([&] { work(own->calls(), call); });
+    });
+  };
+  pending->stream = std::make_shared<Stream>(
+      accepts_parts,
+      [on_loop](Part part) {
+        on_loop([part = std::make_shared<Part>(std::move(part))](Calls& calls, const std::shared_ptr<Pending>& call) {
+          calls.send_part(call, *part);
+        });
+      },
+      [on_loop] { on_loop([](Calls& calls, const std::shared_ptr<Pending>& call) { calls.resume(*call); }); });
+  if (!open) {
+    pending->stream->end();
+    return;
+  }
+  pending->open = true;
+  ++open_;
+}
+
+void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
+  if (pending->answered) return;
+  const std::size_t weight = Stream::weight(part);
+  std::string& header = connection_.scratch();
+  header.clear();
+  write_part(header, pending->id, "result", part, true);
+  try {
+    connection_.out().append(encode_head(header, connection_.prefix()));
+  } catch (const std::invalid_argument& error) {  // a value that no frame has room for
+    end(pending, CallError(ErrorCode::internal_error, error.what()));
+    return;
+  }
+  connection_.out().append(std::move(part.body));
+  if (connection_.out().memory() < Stream::max_unread) {
+    pending->stream->release(weight);
+  } else {
+    pending->unsent += weight;
+    writers_wait_ = true;
+  }
+}
+
+void Calls::release_writers() {
+  if (!std::exchange(writers_wait_, false)) return;
+  for (const auto& [id, pending] : pending_) {
+    if (pending->stream) pending->stream->release(std::exchange(pending->unsent, 0));
+  }
 }
 
 std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& request) {
-  auto pending = std::make_shared<Pending>(Pending{head.id, request.cancellation(), std::nullopt});
+  auto pending = std::make_shared<Pending>();
+  pending->id = head.id;
+  pending->stop = request.stop_source();
   if (running_++ == 0) self_ = connection_.shared_from_this();
   if (head.id.empty()) return pending;
   pending_.emplace(head.id, pending);
@@ -165,7 +336,7 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
   if (!self_) return;                  // closed meanwhile
   if (--running_ == 0) self_.reset();  // whoever called has one
   if (pending.answered || pending.id.empty()) return;
-  forget(pending);
+  forget(pending, CallError(ErrorCode::failed_precondition, "the call is answered"));
   if (failure != nullptr) {
     fail(pending.id, *failure);
     return;
@@ -177,43 +348,54 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
   }
 }
 
-void Calls::forget(Pending& pending) {
-  pending.answered = true;
-  if (pending.deadline) connection_.remove_deadline(*pending.deadline);
-  pending.deadline.reset();
+void Calls::forget(Pending& pending, const CallError& why) {
+  close(pending, why);
   pending_.erase(pending.id);
 }
 
+void Calls::close(Pending& pending, const CallError& why) {
+  pending.answered = true;
+  if (pending.deadline) connection_.remove_deadline(*pending.deadline);
+  pending.deadline.reset();
+  close_input(pending);
+  resume(pending);
+  if (pending.stream) pending.stream->fail(why);
+}
+
 // Answers instead of the handler, and tells it.
-void Calls::end(const std::shared_ptr<Pending>& pending, ErrorCode code, const std::string& message) {
-  pending->cancelled->store(true, std::memory_order_relaxed);
-  forget(*pending);
-  fail(pending->id, {static_cast<std::int64_t>(code), message, {}});
+void Calls::end(const std::shared_ptr<Pending>& pending, const CallError& error) {
+  forget(*pending, error);
+  fail(pending->id, {static_cast<std::int64_t>(error.code()), error.what(), error.data()});
+  pending->stop.request_stop();
 }
 
 void Calls::expire(const std::string& id) {
   const auto found = pending_.find(id);
-  if (found != pending_.end())
-    end(std::shared_ptr(found->second), ErrorCode::deadline_exceeded, "timeout_ms has passed");
+  if (found == pending_.end()) return;
+  end(std::shared_ptr(found->second), CallError(ErrorCode::deadline_exceeded, "timeout_ms has passed"));
 }
 
 void Calls::cancel_all() {
+  const CallError gone(ErrorCode::cancelled, "the caller is gone");
   for (const auto& [id, pending] : pending_) {
-    pending->cancelled->store(true, std::memory_order_relaxed);
-    pending->answered = true;
-    if (pending->deadline) connection_.remove_deadline(*pending->deadline);
-    pending->deadline.reset();
+    close(*pending, gone);
+    pending->stop.request_stop();
   }
   pending_.clear();
   receiving_.reset();
-  running_ = 0;
+  running_ = open_ = held_ = 0;
   self_.reset();
 }
 
+std::string& Calls::reply_header() {
+  last_answer_ = connection_.now();
+  connection_.scratch().clear();
+  return connection_.scratch();
+}
+
 void Calls::answer(std::string_view id, Response& response) {
-  std::string& header = connection_.scratch();
-  header.clear();
-  write_reply(header, id, response);
+  std::string& header = reply_header();
+  write_reply(header, id, response, connection_.draining());
   connection_.out().append(encode_head(header, connection_.prefix()));
   connection_.out().append(std::move(response.body));
 }
@@ -221,9 +403,8 @@ void Calls::answer(std::string_view id, Response& response) {
 void Calls::fail(std::string_view id, const Failure& failure) {
   ++connection_.state().failed_calls;
   if (id.empty()) return;  // a notification is never answered
-  std::string& header = connection_.scratch();
-  header.clear();
-  write_error(header, id, failure.code, failure.message, failure.data);
+  std::string& header = reply_header();
+  write_error(header, id, failure.code, failure.message, failure.data, connection_.draining());
   connection_.out().append(encode_head(header, connection_.prefix()));
 }
 
@@ -234,20 +415,9 @@ void Calls::server_method(const CallHead& head, Request& request) {
   } else if (head.method == "rpc.health") {
     response.result = connection_.draining() ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
   } else {
-    response = Response(stats());
+    response = Response(connection_.state().stats());
   }
   if (!head.id.empty()) answer(head.id, response);
-}
-
-Json Calls::stats() const {
-  const ServerState& state = connection_.state();
-  const auto up = std::chrono::duration<double>(std::chrono::steady_clock::now() - state.started);
-  return {{"uptime_seconds", up.count()},
-          {"connections_open", state.connection_count.load()},
-          {"connections", state.connections.load()},
-          {"calls", state.calls.load()},
-          {"failed_calls", state.failed_calls.load()},
-          {"uploads", state.uploads.load()}};
 }
 
 void Calls::cancel(Request& request) {
@@ -257,7 +427,7 @@ void Calls::cancel(Request& request) {
   }
   const auto found = pending_.find(dump_json(params["id"]));
   if (found == pending_.end()) return;  // answered already, or never asked
-  end(std::shared_ptr(found->second), ErrorCode::cancelled, "cancelled by the caller");
+  end(std::shared_ptr(found->second), CallError(ErrorCode::cancelled, "cancelled by the caller"));
 }
 
 }  // namespace framecall

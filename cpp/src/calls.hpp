@@ -1,10 +1,12 @@
 // The calls of one connection: from a request's header to the reply.
 #pragma once
 
-#include <atomic>
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -12,8 +14,10 @@
 #include "event_loop.hpp"
 #include "framecall/buffer.hpp"
 #include "framecall/call.hpp"
+#include "framecall/digest.hpp"
 #include "framecall/frame.hpp"
 #include "framecall/router.hpp"
+#include "framecall/stream.hpp"
 
 namespace framecall {
 
@@ -26,11 +30,13 @@ class Calls {
   explicit Calls(Connection& connection) : connection_(connection) {}
   ~Calls();
 
-  /// A frame that is a call. Throws CallError for what ends the connection: a frame without a method, an unreadable id.
+  /// A frame that is a call, or a part of one. Throws CallError for what ends the connection: a reply where nothing was
+  /// asked, an unreadable id.
   void on_header(const Header& header, Decoder& decoder);
   /// The body of the call under way, if it was not there with its header; a block to receive into directly.
   void on_body(std::string_view bytes);
-  std::size_t received() const { return receiving_ ? receiving_->body.size() : 0; }
+  /// How much of it may be received in one go; 0: too little is there to make room for more.
+  std::size_t room() const;
   char* prepare(std::size_t size);
   void commit(std::size_t size);
   void on_end(Header& scratch);
@@ -39,43 +45,73 @@ class Calls {
 
   /// Calls that have no answer yet, notifications too while their handlers run.
   std::size_t in_flight() const { return running_; }
+  /// The same without the streams that parts will come for: who waits for those has to read on.
+  std::size_t filling() const { return running_ - std::min(running_, open_); }
+  /// The handler of a stream has more parts than it takes: nothing is read meanwhile.
+  bool held_back() const { return held_ > 0; }
+  /// When the last answer was given, by the loop's clock.
+  std::int64_t last_answer() const { return last_answer_; }
+  /// Little is left to send: handlers that write streams may go on.
+  void release_writers();
   /// The deadline of a call has passed.
   void expire(const std::string& id);
   /// Everything under way is told that nobody waits for it any more. The last pointer to the connection may go here.
   void cancel_all();
 
  private:
+  struct Pending {
+    std::string id;
+    std::stop_source stop;
+    std::optional<Deadlines::iterator> deadline;
+    std::shared_ptr<Stream> stream;
+    std::size_t unsent = 0;  // weight of its parts that it waits for
+    bool open = false;       // parts may come
+    bool held = false;       // but its handler does not take more now
+    bool answered = false;
+  };
+  // A body that was not there with its header: of a call that begins when it is whole, or a part of a stream.
   struct Receiving {
     std::string header;
     Buffer body;
-    const Method* method;
-  };
-  struct Pending {
-    std::string id;
-    std::shared_ptr<std::atomic<bool>> cancelled;
-    std::optional<Deadlines::iterator> deadline;
-    bool answered = false;
+    const Method* method = nullptr;
+    std::shared_ptr<Pending> pending;
+    bool large = false;  // goes to the stream in pieces, the first of which has gone
+    bool begun = false;
+    std::optional<Digest> sum;
   };
 
+  void begin_call(const CallHead& head, const Header& header, Decoder& decoder);
+  void receive(const Header& header, std::shared_ptr<Pending> pending, bool large);
+  void on_item(const Header& header, Decoder& decoder, const std::string& id);
+  void pass_on();
+  void deliver(const Header& header, const std::shared_ptr<Pending>& pending, Buffer body, Digest* sum = nullptr);
+  void deliver(Pending& pending, Part part);
   void run(const Method& method, const CallHead& head, Request& request);
-  void run_elsewhere(const Method& method, const CallHead& head, Request& request);
+  std::shared_ptr<Pending> run_elsewhere(const Method& method, const CallHead& head, Request& request, bool open);
   std::shared_ptr<Pending> begin(const CallHead& head, Request& request);
+  void open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open);
+  void send_part(const std::shared_ptr<Pending>& pending, Part& part);
+  void resume(Pending& pending);
+  void close_input(Pending& pending);
   Responder responder_for(std::shared_ptr<Pending> pending);
   void finish(Pending& pending, Response* response, const Failure* failure);
-  void end(const std::shared_ptr<Pending>& pending, ErrorCode code, const std::string& message);
-  void forget(Pending& pending);
+  void end(const std::shared_ptr<Pending>& pending, const CallError& error);
+  void forget(Pending& pending, const CallError& why);
+  void close(Pending& pending, const CallError& why);
   void answer(std::string_view id, Response& response);
+  std::string& reply_header();
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
   void server_method(const CallHead& head, Request& request);
   void cancel(Request& request);
-  Json stats() const;
 
   Connection& connection_;
   std::unique_ptr<Receiving> receiving_;
   std::unordered_map<std::string, std::shared_ptr<Pending>> pending_;
-  std::size_t running_ = 0;
-  std::shared_ptr<Connection> self_;  // lives as long as somebody may answer
+  std::size_t running_ = 0, open_ = 0, held_ = 0;
+  bool writers_wait_ = false;
+  std::int64_t last_answer_ = std::numeric_limits<std::int64_t>::min() / 2;  // long ago
+  std::shared_ptr<Connection> self_;                                         // lives as long as somebody may answer
 };
 
 }  // namespace framecall

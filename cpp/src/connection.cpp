@@ -110,7 +110,9 @@ void Connection::drain() {
   const auto self = shared_from_this();
   Turn turn = may_read() ? Turn::more : Turn::paused;
   for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
-  if (turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle() && calls_.in_flight() == 0) finish();
+  const bool between_messages = turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle();
+  const bool asked_lately = loop_.now - calls_.last_answer() < EventLoop::drain_linger;
+  if (between_messages && quiescent() && !asked_lately) finish();
   settle();
   arm(self);
 }
@@ -234,8 +236,10 @@ void Connection::finish() { at_end(); }
 // not with what was announced.
 Connection::Turn Connection::receive_body() {
   for (int i = 0; i < blocks_per_turn && decoder_.body_left() >= direct_from; ++i) {
-    const bool own_block = !in_conversation_ && calls_.received() > 0;
-    const std::size_t room = own_block ? std::max(calls_.received(), direct_from) : EventLoop::file_block_size;
+    if (!may_read()) return Turn::paused;
+    const std::size_t own_room = in_conversation_ ? 0 : calls_.room();
+    const bool own_block = own_room > 0;
+    const std::size_t room = own_block ? std::max(own_room, direct_from) : EventLoop::file_block_size;
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));
     try {
       char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
@@ -384,8 +388,6 @@ void Connection::on_deadline(const std::string& id) {
   arm(self);
 }
 
-void Connection::run_on_pool(std::function<void()> work) { asio::post(*loop_.state.workers, std::move(work)); }
-
 void Connection::on_own_thread(const std::function<void()>& work) {
   if (!open_) return;
   const auto self = shared_from_this();
@@ -435,7 +437,8 @@ void Connection::settle() {
 
 bool Connection::may_read() {
   held_ = out_.memory() > (held_ ? low_water : high_water);
-  return !held_ && !waiting_ && !out_.has_file() && !ended_ && calls_.in_flight() < loop_.state.options.max_in_flight;
+  return !held_ && !waiting_ && !out_.has_file() && !ended_ && !calls_.held_back() &&
+         calls_.filling() < loop_.state.options.max_in_flight;
 }
 
 void Connection::refuse(ErrorCode code, const std::string& message, const std::string& data) {
@@ -491,8 +494,10 @@ void Connection::flush() {
       case OutQueue::Result::more:
       case OutQueue::Result::blocked:
         if (out_.memory() < before || files) touch();
-        return;
+        break;
     }
+    if (out_.memory() < low_water) calls_.release_writers();
+    if (!out_.empty()) return;
   }
   if (calls_.in_flight() > 0) return;  // their answers come first
   if (leaving_now_) ::shutdown(stream_.native_handle(), SHUT_WR);

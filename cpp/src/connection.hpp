@@ -39,7 +39,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   /// start() for one connection too many: it is told so and closed.
   void start_refused();
-  /// Uses up what has arrived already, then closes at the next place between two messages.
+  /// Uses up what has arrived already, then closes at the next place between two messages; a caller that was answered a
+  /// moment ago is about to ask again, and then told to go elsewhere.
   void drain();
   /// Closes without a word: the server is gone.
   void abandon() { close(); }
@@ -56,11 +57,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Calls& calls() { return calls_; }
   std::string& scratch() { return loop_.text; }
   bool draining() const { return loop_.draining; }
+  std::int64_t now() const { return loop_.now; }
   ServerState& state() { return loop_.state; }
   Deadlines::iterator add_deadline(std::uint64_t milliseconds, const std::string& id);
   void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }
   void on_deadline(const std::string& id);
-  void run_on_pool(std::function<void()> work);
   /// A turn of this thread that began elsewhere; nothing if it is closed by now.
   void on_own_thread(const std::function<void()>& work);
   std::shared_ptr<LoopAddress> loop_address() const { return loop_.address; }

@@ -36,27 +36,34 @@ void Digest::update(std::string_view bytes) {
 }
 
 std::string Digest::finish() {
-  unsigned char bytes[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (::EVP_DigestFinal_ex(state_->context, bytes, &size) != 1) throw std::runtime_error("EVP_DigestFinal_ex failed");
   std::string text;
-  for (unsigned i = 0; i < size; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
+  for (const unsigned char byte : finish_bytes()) {
+    text += "0123456789abcdef"[byte >> 4];
+    text += "0123456789abcdef"[byte & 15];
   }
   return text;
 }
 
-std::string sha256_base64(std::string_view bytes) {
-  unsigned char value[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (::EVP_Digest(bytes.data(), bytes.size(), value, &size, ::EVP_sha256(), nullptr) != 1) {
-    throw std::runtime_error("EVP_Digest failed");
-  }
-  std::string text(4 * (EVP_MAX_MD_SIZE / 3 + 1) + 1, '\0');
-  text.resize(static_cast<std::size_t>(
-      ::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), value, static_cast<int>(size))));
+std::string Digest::finish_base64() {
+  const std::string bytes = finish_bytes();
+  std::string text(4 * (bytes.size() / 3 + 1) + 1, '\0');
+  text.resize(static_cast<std::size_t>(::EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                                         reinterpret_cast<const unsigned char*>(bytes.data()),
+                                                         static_cast<int>(bytes.size()))));
   return text;
+}
+
+std::string Digest::finish_bytes() {
+  unsigned char bytes[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (::EVP_DigestFinal_ex(state_->context, bytes, &size) != 1) throw std::runtime_error("EVP_DigestFinal_ex failed");
+  return std::string(reinterpret_cast<const char*>(bytes), size);
+}
+
+std::string sha256_base64(std::string_view bytes) {
+  Digest digest(DigestKind::sha256);
+  digest.update(bytes);
+  return digest.finish_base64();
 }
 
 std::string digest_of_file(DigestKind kind, int descriptor) {

@@ -7,13 +7,47 @@
 #include <utility>
 
 #include "connection.hpp"
+#include "framecall/error.hpp"
 
 namespace framecall {
+namespace {
+
+constexpr std::size_t worker_threads = 4;
+
+}  // namespace
 
 void ServerState::log(LogLevel level, std::string_view line) {
   if (!options.log) return;
   const std::lock_guard lock(log_mutex);
   options.log(level, line);
+}
+
+void ServerState::start_threads() {
+  const Dialect& dialect = options.dialect;
+  const bool flushes = options.files && options.files->durability() != Durability::none;
+  if (flushes || !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none) {
+    workers.emplace(worker_threads);
+  }
+  if (options.router->has_pool_methods()) pool.emplace(std::max<std::size_t>(options.pool_threads, 1));
+  if (options.router->has_stream_methods()) stream_threads.emplace(std::max<std::size_t>(options.max_streams, 1));
+}
+
+std::shared_ptr<void> ServerState::take_stream_place() {
+  const std::size_t count = ++streams;
+  std::shared_ptr<void> place(nullptr, [this](void*) { --streams; });
+  if (count > options.max_streams) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    std::to_string(count) + " streams: max_streams is " + std::to_string(options.max_streams),
+                    limit_data(options.max_streams, count));
+  }
+  return place;
+}
+
+Json ServerState::stats() const {
+  const auto up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started);
+  return {{"uptime_seconds", up.count()},        {"connections_open", connection_count.load()},
+          {"connections", connections.load()},   {"calls", calls.load()},
+          {"failed_calls", failed_calls.load()}, {"uploads", uploads.load()}};
 }
 
 EventLoop::EventLoop(ServerState& shared) : state(shared) {
@@ -41,9 +75,14 @@ void LoopAddress::retire() {
 void EventLoop::drain() {
   draining = true;
   refresh_clock();
-  for (Connection* connection : idle.owners()) connection->drain();
+  drain_connections();
   arm_timer();
   finish();
+}
+
+void EventLoop::drain_connections() {
+  next_drain_ = now + drain_linger / 2;
+  for (Connection* connection : idle.owners()) connection->drain();
 }
 
 void EventLoop::connection_closed() {
@@ -67,7 +106,7 @@ void EventLoop::refresh_clock() {
 void EventLoop::arm_timer() {
   const std::int64_t late = deadlines.empty() ? TimerList::never : deadlines.begin()->first;
   const std::int64_t due =
-      std::min({idle.first_due(), heads.first_due(), leaving.first_due(), quiet.first_due(), late});
+      std::min({idle.first_due(), heads.first_due(), leaving.first_due(), quiet.first_due(), late, next_drain_});
   if (due >= timer_due_) return;
   timer_due_ = due;
   timer_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(due - now, 0) + 5));
@@ -87,6 +126,7 @@ void EventLoop::on_timer() {
   }
   while (quiet.first_due() <= now) quiet.first()->on_timeout(Connection::Timeout::quiet);
   while (idle.first_due() <= now) idle.first()->on_timeout(Connection::Timeout::idle);
+  if (next_drain_ <= now) drain_connections();
   arm_timer();
 }
 

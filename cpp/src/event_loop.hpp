@@ -88,12 +88,21 @@ using Deadlines = std::multimap<std::int64_t, std::pair<Connection*, std::string
 struct ServerState {
   explicit ServerState(ServerOptions given) : options(std::move(given)) {}
   void log(LogLevel level, std::string_view line);
+  /// Starts the threads that these options need.
+  void start_threads();
+  /// One of max_streams; given back when the last pointer goes. Throws CallError(resource_exhausted).
+  std::shared_ptr<void> take_stream_place();
+  /// What `rpc.stats` answers.
+  Json stats() const;
 
   ServerOptions options;
   std::atomic<std::size_t> connection_count{0};
   std::atomic<std::uint64_t> connections{0}, calls{0}, failed_calls{0}, uploads{0};  // since the start
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-  std::optional<asio::thread_pool> workers;  // wait and compute, so that no event loop does
+  // Where may be waited, so that no event loop does: for the disk and slow sums; in handlers; in those of streams, each of
+  // which has a thread as long as it lasts.
+  std::optional<asio::thread_pool> workers, pool, stream_threads;
+  std::atomic<std::size_t> streams{0};
   std::mutex log_mutex;
 };
 
@@ -115,6 +124,8 @@ class EventLoop {
  public:
   static constexpr std::size_t input_size = 64 * 1024;
   static constexpr std::size_t file_block_size = 1024 * 1024;
+  /// Milliseconds that a draining server waits for the next call of a peer that had an answer.
+  static constexpr std::int64_t drain_linger = 250;
 
   explicit EventLoop(ServerState& state);
   /// Closes what is still open.
@@ -151,11 +162,12 @@ class EventLoop {
 
  private:
   void on_timer();
+  void drain_connections();
   void finish();
 
   std::unique_ptr<char[]> file_block_;
   std::size_t connections_ = 0;
-  std::int64_t timer_due_ = TimerList::never;
+  std::int64_t timer_due_ = TimerList::never, next_drain_ = TimerList::never;
   asio::steady_timer timer_{io};
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io);
 };

@@ -20,6 +20,7 @@
 
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
+#include "reply.hpp"
 #include "sockets.hpp"
 
 namespace framecall {
@@ -58,18 +59,6 @@ class WithoutSigpipe {
   sigset_t pipe_, before_;
   bool was_pending_;
 };
-
-// The error that an answer is, if it is one.
-std::optional<RemoteError> refusal(const Header& header) {
-  const Token* error = header.find(Key::error);
-  if (error == nullptr) return std::nullopt;
-  const Json value = parse_json(error->text);
-  if (!value.is_object()) return std::nullopt;
-  const Json code = value.value("code", Json(0)), message = value.value("message", Json(""));
-  return RemoteError(code.is_number_integer() ? code.get<std::int64_t>() : 0,
-                     printable(message.is_string() ? message.get<std::string>() : dump_json(message), 1000),
-                     value.contains("data") ? dump_json(value["data"]) : std::string());
-}
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
 Dialect to_read(const Dialect& dialect) {
@@ -268,7 +257,7 @@ Decoder::Event PeerStream::step() {
     throw ProtocolError(error.code(), error.offset(), address_ + ": " + error.what());
   }
   if (event == Decoder::Event::header_received && dialect_.calls) {
-    const auto error = refusal(header_);
+    const auto error = remote_error(header_);
     if (error) throw RemoteError(*error);
   }
   return event;

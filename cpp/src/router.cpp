@@ -64,6 +64,27 @@ Method& Router::on_later(std::string name, std::function<void(Request, Responder
   Method method;
   method.name = std::move(name);
   method.where = Method::Where::later;
+  method.later = [function = std::move(function)](Request request, Responder reply, const std::shared_ptr<Stream>&) {
+    function(std::move(request), std::move(reply));
+  };
+  return insert(std::move(method));
+}
+
+Method& Router::on_stream(std::string name, std::function<Response(Request&, Stream&)> function) {
+  Method method;
+  method.name = std::move(name);
+  method.where = Method::Where::pool;
+  method.streams = true;
+  method.stream_handler = std::move(function);
+  return insert(std::move(method));
+}
+
+Method& Router::on_stream_later(std::string name,
+                                std::function<void(Request, Responder, std::shared_ptr<Stream>)> function) {
+  Method method;
+  method.name = std::move(name);
+  method.where = Method::Where::later;
+  method.streams = true;
   method.later = std::move(function);
   return insert(std::move(method));
 }
@@ -79,9 +100,14 @@ const Method* Router::find(std::string_view name) const {
   return found != methods_.end() ? &found->second : nullptr;
 }
 
-bool Router::has_pool_methods() const {
-  return std::any_of(methods_.begin(), methods_.end(),
-                     [](const auto& entry) { return entry.second.where == Method::Where::pool; });
+bool Router::has_pool_methods() const { return has_on_pool(false); }
+
+bool Router::has_stream_methods() const { return has_on_pool(true); }
+
+bool Router::has_on_pool(bool streams) const {
+  return std::any_of(methods_.begin(), methods_.end(), [streams](const auto& entry) {
+    return entry.second.where == Method::Where::pool && entry.second.streams == streams;
+  });
 }
 
 Json Router::discover() const {

@@ -30,7 +30,6 @@ namespace {
 constexpr int accepts_per_turn = 64;
 constexpr std::size_t spare_descriptors = 64;  // for listeners, folders, and what the program has open
 constexpr std::size_t refused_at_once = 64;    // above max_connections; more are closed without a word
-constexpr std::size_t worker_threads = 4;
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 
 unsigned processors() {
@@ -38,13 +37,6 @@ unsigned processors() {
   CPU_ZERO(&set);
   if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
   return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
-}
-
-// For what makes an event loop wait: flushes, checksums, password hashes, commands.
-bool needs_workers(const ServerOptions& options) {
-  const Dialect& dialect = options.dialect;
-  return options.router->has_pool_methods() || (options.files && options.files->durability() != Durability::none) ||
-         !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none;
 }
 
 }  // namespace
@@ -76,7 +68,9 @@ class Server::Implementation {
   ~Implementation() {
     stop();
     wait();
-    if (state_.workers) state_.workers->join();  // its last words go to loops that still exist
+    for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
+      if (*threads) (*threads)->join();  // their last words go to loops that still exist
+    }
     // Connections that die with one loop must not stop another, which is gone already.
     for (auto& loop : loops_) loop->on_finished = nullptr;
   }
@@ -107,7 +101,7 @@ class Server::Implementation {
     ::sigfillset(&all);
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (needs_workers(state_.options)) state_.workers.emplace(worker_threads);
+    state_.start_threads();
     for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->io.run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     for (auto& listener : listeners_) {

@@ -1,6 +1,7 @@
 #include "sockets.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -122,6 +123,13 @@ bool wait_ready(int socket, short events, Clock::time_point deadline, const Wait
 void set_no_delay(int socket) {
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+void set_blocking(int socket, std::chrono::milliseconds slice) {
+  timeval time{};
+  time.tv_usec = static_cast<suseconds_t>(std::chrono::microseconds(slice).count());
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);
 }
 
 int open_listener(const Endpoint& endpoint) {

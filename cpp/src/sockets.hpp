@@ -39,4 +39,7 @@ std::string peer_name(const sockaddr_storage& address);
 
 void set_no_delay(int socket);
 
+/// recv() waits again, but for `slice` at most: EAGAIN then.
+void set_blocking(int socket, std::chrono::milliseconds slice);
+
 }  // namespace framecall

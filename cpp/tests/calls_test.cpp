@@ -185,11 +185,13 @@ TEST(Calls, that_fail_say_why_and_the_connection_goes_on) {
   }
   for (const std::string header :
        {R"({"id": null, "method": "add"})", R"({"id": 1.5, "method": "add"})", R"({"id": 1, "result": 7})",
-        R"({"id": 1, "error": {}})", R"({"id": 1, "item": 1})"}) {
+        R"({"id": 1, "error": {}})", R"({"id": 1, "item": 1, "result": 2})"}) {
     const std::string reply = server.talk(request(header) + good);
     EXPECT_NE(reply.find(R"("id": null, "error": {"code": -32600)"), std::string::npos) << header << reply;
     EXPECT_EQ(reply.find("\"id\": 9"), std::string::npos) << "closed";
   }
+  // A part of a stream that is over may have been on its way.
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "item": 1, "body_size": 3})", "abc") + good), fine);
 }
 
 TEST(Calls, whose_result_no_frame_has_room_for_are_answered_with_an_error) {

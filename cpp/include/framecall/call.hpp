@@ -2,11 +2,11 @@
 // (PROTOCOL.md, section 4). No sockets, no threads.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +18,8 @@
 
 namespace framecall {
 
-/// What a request's header says, checked. Views live as long as the header's text, `method` as long as this, too.
+/// What a request's header says: checked, or to be written. Views live as long as the text they were read from, `method`
+/// as long as this, too.
 struct CallHead {
   std::string id;           ///< JSON text as it is echoed; empty for a notification
   std::string method_text;  ///< behind `method`, if it had escapes
@@ -38,6 +39,16 @@ std::string call_id(const Header& header);
 /// Fills `head`, but for the id. Throws CallError(invalid_request) for a frame that is no request, or a member of the
 /// wrong type.
 void read_call(const Header& header, CallHead& head);
+
+/// Appends the header of a request as JSON text. `body_size`: of the body behind it.
+void write_call(std::string& out, const CallHead& head, std::uint64_t body_size);
+
+/// A piece of a stream, in either direction.
+struct Part {
+  std::string value = "null";  ///< JSON text: `item` of a request, `result` of a reply
+  Buffer body;
+  bool continues = false;  ///< more of this body comes with the next part: above max_body it comes in pieces
+};
 
 /// One call, as its handler sees it. On the event loop it borrows what the connection has read; keep() makes it its own.
 /// One thread at a time, but for cancelled().
@@ -59,16 +70,16 @@ class Request {
   Buffer take_body();
   /// A value of the metadata, nothing if it is not there.
   std::optional<std::string> metadata(std::string_view name) const;
-  /// Time that the caller gave, 0: no limit.
-  std::uint64_t timeout_ms() const { return timeout_ms_; }
+  std::uint64_t timeout_ms() const { return timeout_ms_; }  ///< that the caller gave, 0: no limit
   bool is_notification() const { return notification_; }
-  /// Address of the caller, for messages.
-  std::string_view peer() const { return peer_; }
+  std::string_view peer() const { return peer_; }  ///< address of the caller, for messages
 
-  /// The caller does not want the answer any more, or its deadline has passed. From any thread.
-  bool cancelled() const { return cancelled_ && cancelled_->load(std::memory_order_relaxed); }
-  /// For those who run the handler: a flag that outlives it.
-  std::shared_ptr<std::atomic<bool>> cancellation();
+  /// The caller does not want the answer any more, or its deadline has passed, or it is gone. From any thread.
+  bool cancelled() const { return stop_.stop_requested(); }
+  /// To wait for it, in handlers that do not run on the event loop: std::condition_variable_any, std::stop_callback.
+  std::stop_token stop_token() const { return stop_.get_token(); }
+  /// For those who run the handler.
+  std::stop_source& stop_source();
 
   /// Copies what is borrowed.
   void keep();
@@ -78,31 +89,44 @@ class Request {
   std::unique_ptr<std::string> kept_;
   Buffer own_body_;
   mutable std::optional<Json> parsed_;
-  std::shared_ptr<std::atomic<bool>> cancelled_;
+  std::stop_source stop_{std::nostopstate};
   std::uint64_t timeout_ms_;
   bool notification_;
 };
 
-/// What a handler answers.
+/// What a handler answers, and what a client gets.
 struct Response {
   std::string result = "null";  ///< JSON text
   Buffer body;
   std::string metadata;  ///< JSON text of an object of strings, or empty
+  bool digest = false;   ///< sends the SHA-256 of the body along, which our clients check
 
   Response() = default;
   /// Throws std::invalid_argument for what has no JSON text.
   explicit Response(const Json& value) : result(dump_json(value)) {}
+  /// The result as a value.
+  Json value() const { return parse_json(result); }
 };
 
-/// Appends the header of a reply as JSON text.
-void write_reply(std::string& out, std::string_view id, const Response& response);
+/// Appends the header of a reply as JSON text. `closing`: with the hint that it is the last one on this connection.
+void write_reply(std::string& out, std::string_view id, const Response& response, bool closing = false);
+/// The same of a piece of a streamed reply, `key` "result", or of a streamed request, "item".
+void write_part(std::string& out, std::string_view id, std::string_view key, const Part& part, bool more);
 
 /// Appends the header of an error reply. `data`: JSON text of an object, or empty; the name of the code is added to it.
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
-                 std::string_view data = {});
+                 std::string_view data = {}, bool closing = false);
 
-/// The code, message and data for what a handler has thrown; call it in a catch block. Whatever it was, and even if
-/// there is no memory for its text.
+/// The member `digest` for a body, as JSON text.
+std::string digest_member(std::string_view body);
+/// The SHA-256 that a `digest` announces, in base64; nothing if it is empty or names other algorithms only, which RFC 9530
+/// lets pass.
+std::optional<std::string> announced_sha256(std::string_view digest);
+/// Throws CallError(data_loss) unless `body` is what `digest` announces.
+void check_digest(std::string_view digest, std::string_view body);
+void check_sha256(const std::string& announced, const std::string& actual);
+
+/// What a handler has thrown, whatever it was, and even if there is no memory for its text; call it in a catch block.
 struct Failure {
   std::int64_t code;
   std::string message, data;

@@ -22,8 +22,12 @@ class Digest {
   void update(std::string_view bytes);
   /// The checksum in lower-case hexadecimal digits. Once; afterwards only destruction.
   std::string finish();
+  /// The same in base64, as the member `digest` of a header has it (RFC 9530).
+  std::string finish_base64();
 
  private:
+  std::string finish_bytes();
+
   struct State;
   std::unique_ptr<State> state_;
 };
@@ -31,7 +35,7 @@ class Digest {
 /// The checksum of all that is in an open file, read from its start with pread. Throws std::system_error.
 std::string digest_of_file(DigestKind kind, int descriptor);
 
-/// SHA-256 in base64, as the member `digest` of a header has it (RFC 9530).
+/// SHA-256 in base64.
 std::string sha256_base64(std::string_view bytes);
 
 }  // namespace framecall

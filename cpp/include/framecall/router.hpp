@@ -1,8 +1,8 @@
 // The methods that a server has, by name.
 #pragma once
 
-#include <array>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -12,28 +12,10 @@
 #include <vector>
 
 #include "framecall/call.hpp"
+#include "framecall/method.hpp"
 #include "framecall/parameters.hpp"
 
 namespace framecall {
-
-/// What a parameter is called, and what the OpenRPC document says about it.
-struct ParameterInfo {
-  std::string name;
-  bool required;
-  Json schema;
-};
-
-struct Method {
-  /// On the thread that read the call; on a thread that may wait; begun on the loop, answered through its Responder; answered
-  /// by the server about itself.
-  enum class Where : std::uint8_t { loop, pool, later, server };
-  std::string name, summary;
-  Where where = Where::loop;
-  std::function<Response(Request&)> handler;
-  std::function<void(Request, Responder)> later;
-  std::vector<ParameterInfo> parameters;
-  Json result_schema = Json::object();
-};
 
 /// Built before the server and given to it; const afterwards, and then thread-safe. TCP and UDP may share one.
 ///
@@ -41,7 +23,7 @@ struct Method {
 ///     router->on("add", {"a", "b"}, [](int a, int b) { return a + b; });
 ///     router->on("upper", [](Request& request) { ...; return response; });
 ///     router->on_pool("sort", {"items"}, [](std::vector<std::string> items) { ...; return items; });
-///     router->on_later("wait", [](Request request, Responder reply) { ... });
+///     router->on_stream("count", [](Request&, Stream& stream) { ...; return Response(); });
 class Router {
  public:
   /// Takes calls of `name`. A function of plain parameters gets them unpacked: from an array by place, from an object by
@@ -65,12 +47,17 @@ class Router {
   Method& on_pool(std::string name, std::vector<std::string> names, Function function) {
     return add(std::move(name), std::move(names), std::move(function), Method::Where::pool);
   }
-  /// For functions that answer later.
+  /// For functions that answer later: they are called on the event loop, and must not wait there.
   Method& on_later(std::string name, std::function<void(Request, Responder)> function);
+  /// For functions that read or write parts, on a thread of their own (ServerOptions::max_streams). And those that do it
+  /// later, from an event loop of theirs.
+  Method& on_stream(std::string name, std::function<Response(Request&, Stream&)> function);
+  Method& on_stream_later(std::string name, std::function<void(Request, Responder, std::shared_ptr<Stream>)> function);
 
   const Method* find(std::string_view name) const;
-  /// Some method runs on the pool.
+  /// Some method runs on the pool; on a thread for a stream.
   bool has_pool_methods() const;
+  bool has_stream_methods() const;
   /// The OpenRPC document of all methods.
   Json discover() const;
 
@@ -162,6 +149,7 @@ class Router {
   [[noreturn]] static void refuse_param(const ParameterInfo& parameter, std::size_t index, const std::string& expected,
                                         const Json& got);
   Method& insert(Method method);
+  bool has_on_pool(bool streams) const;
 
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
 };

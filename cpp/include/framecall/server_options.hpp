@@ -39,6 +39,9 @@ struct ServerOptions {
   std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
   unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
 
+  std::size_t pool_threads = 16;  ///< for handlers that wait, of on_pool()
+  std::size_t max_streams = 64;   ///< calls of on_stream() at a time, each on a thread
+
   std::uint32_t max_header = default_max_header_size;                   ///< bytes
   std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
   std::size_t max_in_flight = 128;                                      ///< calls of a connection that wait for answers

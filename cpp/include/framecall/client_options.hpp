@@ -1,0 +1,56 @@
+// How clients call: limits of a client, and of one call. Plain data.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "framecall/frame.hpp"
+#include "framecall/json.hpp"
+
+namespace framecall {
+
+/// What one call may say beside its params and its body.
+struct CallOptions {
+  /// For all of the call: connecting, sending, waiting, receiving. 0: the client's, which the server is not told; this one
+  /// it is (`timeout_ms`), and answers DEADLINE_EXCEEDED when it passes.
+  std::chrono::milliseconds timeout{0};
+  /// An object of strings, or null.
+  Json metadata;
+  /// May be sent once more when a connection broke under it: the method does the same however often it is called.
+  bool idempotent = false;
+  /// Sends the SHA-256 of the body along; the server checks it.
+  bool digest = false;
+  /// Of a stream: parts of the request will follow.
+  bool more = false;
+};
+
+/// The limits of Client and AsyncClient.
+struct ClientOptions {
+  ClientOptions() {}
+
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);  ///< of a call that has none of its own
+  unsigned attempts = 3;  ///< at connecting, and at calls that are idempotent, in all; at least 1
+  /// Before the second attempt; doubled for each further one up to max_backoff, less up to a half at random.
+  std::chrono::milliseconds backoff = std::chrono::milliseconds(50);
+  std::chrono::milliseconds max_backoff = std::chrono::seconds(2);
+  std::size_t max_idle = 16;                           ///< connections kept for later calls (Client)
+  std::uint32_t max_header = default_max_header_size;  ///< bytes of a reply's header
+  std::uint64_t max_body = std::uint64_t{1}
+                           << 30;  ///< bytes of a reply's body; parts of streams come in pieces above it
+  /// Called by Client while it waits, after every signal and at least every 100 ms. What it throws ends the call.
+  std::function<void()> check;
+};
+
+/// The connection broke, or its server refused further calls, with a call under way: whether it was carried out is not known.
+/// The code is the errno; the message begins with UNAVAILABLE.
+class UnavailableError : public std::system_error {
+ public:
+  using std::system_error::system_error;
+};
+
+}  // namespace framecall

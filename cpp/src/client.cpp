@@ -1,0 +1,302 @@
+#include "framecall/client.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "client_call.hpp"
+#include "connection_pool.hpp"
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+milliseconds left_until(Clock::time_point deadline) {
+  return std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
+}
+
+std::string in_quotes(std::string_view method) {
+  return std::string(1, '"').append(printable(method, 60)).append(1, '"');
+}
+
+[[noreturn]] void unexpected(const ClientConnection& connection, const std::string& what) {
+  throw ProtocolError(ErrorCode::invalid_request, 0, connection.shown() + ": " + what);
+}
+
+Response take_response(CallReply& reply) {
+  Response response;
+  response.result = std::move(reply.result);
+  response.body = std::move(reply.body);
+  response.metadata = std::move(reply.metadata);
+  return response;
+}
+
+// The next reply, to its place; ids are the numbers of places from 1 on.
+void receive_one(ClientConnection& connection, Clock::time_point deadline, std::vector<Pipeline::Outcome>& outcomes) {
+  CallReply reply;
+  connection.receive(reply, deadline);
+  if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up
+  std::size_t place = 0;
+  const auto [end, problem] = std::from_chars(reply.id.data(), reply.id.data() + reply.id.size(), place);
+  const bool known = problem == std::errc() && end == reply.id.data() + reply.id.size() && place >= 1 &&
+                     place <= outcomes.size() && !outcomes[place - 1].answered;
+  if (!known) unexpected(connection, "a reply to id " + printable(reply.id, 40) + ", which nobody waits for");
+  if (reply.more) unexpected(connection, "a streamed reply, where one was asked for");
+  Pipeline::Outcome& outcome = outcomes[place - 1];
+  outcome.answered = true;
+  if (reply.error) {
+    outcome.error = std::make_exception_ptr(*reply.error);
+  } else if (reply.damage) {
+    outcome.error = std::make_exception_ptr(ProtocolError(ErrorCode::data_loss, 0, reply.damage->what()));
+  } else {
+    outcome.response = take_response(reply);
+  }
+}
+
+// What a call ends with when its connection did.
+[[noreturn]] void throw_lost(const std::system_error& error, const std::string& shown, const std::string& what,
+                             const Attempts& attempts) {
+  if (error.code() == std::errc::timed_out) {
+    throw std::system_error(error.code(), shown + ": no reply to " + what + attempts.text());
+  }
+  throw UnavailableError(error.code(), "UNAVAILABLE: " + shown + ": the connection was lost with " + what +
+                                           " under way" + attempts.text());
+}
+
+}  // namespace
+
+class Client::Implementation {
+ public:
+  Implementation(const std::vector<Endpoint>& endpoints, ClientOptions given)
+      : options(std::move(given)), pool(endpoints, options) {}
+
+  Attempts begin(const CallOptions& call) const {
+    Attempts attempts;
+    attempts.deadline = deadline_of(call, options);
+    return attempts;
+  }
+
+  const ClientOptions options;
+  ConnectionPool pool;
+};
+
+Client::Client(const Endpoint& endpoint, ClientOptions options)
+    : Client(std::vector<Endpoint>{endpoint}, std::move(options)) {}
+
+Client::Client(const std::vector<Endpoint>& endpoints, ClientOptions options)
+    : implementation_(std::make_shared<Implementation>(endpoints, std::move(options))) {}
+
+Client::~Client() { implementation_->pool.close(); }
+
+void Client::close() { implementation_->pool.close(); }
+
+Json Client::call(std::string_view method, const Json& params, const CallOptions& options) {
+  return request(method, params, {}, options).value();
+}
+
+Response Client::request(std::string_view method, const Json& params, std::string_view body,
+                         const CallOptions& options) {
+  const ClientCall call(method, params, body, options);
+  Attempts attempts = implementation_->begin(options);
+  ConnectionPool& pool = implementation_->pool;
+  for (;;) {
+    ConnectionPool::Lease lease = pool.take(attempts);
+    try {
+      const std::string id = std::to_string(lease->next_id());
+      lease->send(call.encode(id, left_until(attempts.deadline)), body, attempts.deadline);
+      CallReply reply;
+      lease->receive(reply, attempts.deadline);
+      if (!reply.id.empty() && reply.id != id) {
+        unexpected(*lease.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id + " is under way");
+      }
+      if (reply.more)
+        unexpected(*lease.connection, "a streamed reply to " + in_quotes(method) + ", which asked for one");
+      pool.give_back(std::move(lease));
+      if (reply.error) throw RemoteError(*reply.error);
+      if (reply.damage) throw ProtocolError(ErrorCode::data_loss, 0, reply.damage->what());
+      return take_response(reply);
+    } catch (const std::system_error& error) {
+      const bool again = options.idempotent || lease->sent_nothing();
+      if (again && error.code() != std::errc::timed_out && attempts.count < implementation_->options.attempts) continue;
+      throw_lost(error, lease->shown(), in_quotes(method), attempts);
+    }
+  }
+}
+
+void Client::notify(std::string_view method, const Json& params, std::string_view body, const CallOptions& options) {
+  const ClientCall call(method, params, body, options);
+  Attempts attempts = implementation_->begin(options);
+  ConnectionPool::Lease lease = implementation_->pool.take(attempts);
+  try {
+    lease->send(call.encode({}, left_until(attempts.deadline)), body, attempts.deadline);
+  } catch (const std::system_error& error) {
+    throw_lost(error, lease->shown(), in_quotes(method), attempts);
+  }
+  implementation_->pool.give_back(std::move(lease));
+}
+
+Pipeline Client::pipeline() { return Pipeline(implementation_); }
+
+Pipeline::Pipeline(std::shared_ptr<Client::Implementation> client) : client_(std::move(client)) {}
+Pipeline::Pipeline(Pipeline&&) noexcept = default;
+Pipeline::~Pipeline() = default;
+
+Response& Pipeline::Outcome::get() {
+  if (error) std::rethrow_exception(error);
+  return response;
+}
+
+void Pipeline::add(std::string_view method, const Json& params, std::string_view body) {
+  const ClientCall call(method, params, body, CallOptions());
+  frames_.append(call.encode(std::to_string(count_ + 1), {}));
+  frames_.append(body);
+  ++count_;
+}
+
+std::vector<Pipeline::Outcome> Pipeline::run(const CallOptions& options) {
+  const Buffer frames = std::move(frames_);
+  std::vector<Outcome> outcomes(std::exchange(count_, 0));
+  if (outcomes.empty()) return outcomes;
+  Attempts attempts = client_->begin(options);
+  for (;;) {
+    ConnectionPool::Lease lease = client_->pool.take(attempts);
+    try {
+      lease->send(frames.view(), {}, attempts.deadline);
+      for (std::size_t left = outcomes.size(); left > 0; --left)
+        receive_one(*lease.connection, attempts.deadline, outcomes);
+      client_->pool.give_back(std::move(lease));
+      return outcomes;
+    } catch (const std::system_error& error) {
+      const bool again = options.idempotent || lease->sent_nothing();
+      if (!again || error.code() == std::errc::timed_out || attempts.count >= client_->options.attempts) {
+        throw_lost(error, lease->shown(), std::to_string(outcomes.size()) + " calls", attempts);
+      }
+      outcomes = std::vector<Outcome>(outcomes.size());
+    }
+  }
+}
+
+class ClientStream::Implementation {
+ public:
+  Implementation(std::shared_ptr<Client::Implementation> client, std::string_view method, const Json& params,
+                 std::string_view body, const CallOptions& options)
+      : client_(std::move(client)), what_(in_quotes(method)), options_(options), writing_(options.more) {
+    const ClientCall call(method, params, body, options);
+    attempts_ = client_->begin(options);
+    for (;;) {
+      lease_ = client_->pool.take(attempts_);
+      id_ = std::to_string(lease_->next_id());
+      try {
+        lease_->send(call.encode(id_, left_until(attempts_.deadline), true), body, deadline());
+      } catch (const std::system_error& error) {
+        throw_lost(error, lease_->shown(), what_, attempts_);
+      }
+      if (!lease_->sent_nothing() || attempts_.count >= client_->options.attempts) return;
+    }
+  }
+  ~Implementation() {
+    if (over_) client_->pool.give_back(std::move(lease_));
+  }
+
+  void write(const Part& part, bool more) {
+    if (!writing_) throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
+    std::string header;
+    write_part(header, id_, "item", part, more);
+    writing_ = more;
+    send(encode_head(header), part.body.view());
+  }
+
+  bool read(Part& part) {
+    part = Part();
+    if (ended_) return false;
+    CallReply& reply = reply_;
+    const bool begun = reply.continues;
+    try {
+      lease_->receive(reply, deadline(), true);
+    } catch (const std::system_error& error) {
+      ended_ = true;
+      throw_lost(error, lease_->shown(), what_, attempts_);
+    } catch (...) {
+      ended_ = true;
+      throw;
+    }
+    if (!reply.id.empty() && reply.id != id_) {
+      ended_ = true;
+      unexpected(*lease_.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
+    }
+    const bool last = !reply.more && !reply.continues;
+    if (last) {
+      ended_ = true;
+      over_ = !writing_;  // else the server still waits for parts, and the connection cannot serve another call
+      metadata_ = std::move(reply.metadata);
+    }
+    if (reply.error) throw RemoteError(*reply.error);
+    if (reply.damage) throw ProtocolError(ErrorCode::data_loss, 0, reply.damage->what());
+    part.value = begun ? "null" : reply.result;
+    part.body = std::move(reply.body);
+    part.continues = reply.continues;
+    return !last || begun || part.value != "null" || !part.body.empty();
+  }
+
+  void cancel() {
+    if (ended_) return;
+    Json params;
+    params["id"] = parse_json(id_);
+    send(ClientCall("rpc.cancel", params, {}, CallOptions()).encode({}, {}), {});
+    writing_ = false;
+  }
+
+  bool writing() const { return writing_; }
+  const std::string& metadata() const { return metadata_; }
+
+ private:
+  Clock::time_point deadline() const {
+    return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options);
+  }
+  void send(std::string_view head, std::string_view body) {
+    try {
+      lease_->send(head, body, deadline());
+    } catch (const std::system_error& error) {
+      ended_ = true;
+      throw_lost(error, lease_->shown(), what_, attempts_);
+    }
+  }
+
+  std::shared_ptr<Client::Implementation> client_;
+  const std::string what_;
+  const CallOptions options_;
+  Attempts attempts_;
+  ConnectionPool::Lease lease_;
+  std::string id_, metadata_;
+  CallReply reply_;
+  bool writing_;        // parts may follow
+  bool ended_ = false;  // nothing more to read
+  bool over_ = false;   // and the connection is fit for another call
+};
+
+ClientStream Client::stream(std::string_view method, const Json& params, std::string_view body,
+                            const CallOptions& options) {
+  return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, method, params, body, options));
+}
+
+ClientStream::ClientStream(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+ClientStream::ClientStream(ClientStream&&) noexcept = default;
+ClientStream::~ClientStream() = default;
+
+void ClientStream::write(const Part& part) { implementation_->write(part, true); }
+
+void ClientStream::finish_writing() {
+  if (implementation_->writing()) implementation_->write(Part(), false);
+}
+
+bool ClientStream::read(Part& part) { return implementation_->read(part); }
+const std::string& ClientStream::metadata() const { return implementation_->metadata(); }
+void ClientStream::cancel() { implementation_->cancel(); }
+
+}  // namespace framecall

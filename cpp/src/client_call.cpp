@@ -1,0 +1,65 @@
+#include "client_call.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "framecall/call.hpp"
+#include "framecall/error.hpp"
+#include "framecall/frame.hpp"
+
+namespace framecall {
+namespace {
+
+// Far enough away for everybody, near enough not to overflow.
+constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365 * 10);
+
+std::string params_text(const Json& params) {
+  if (params.is_null()) return {};
+  if (!params.is_array() && !params.is_object()) {
+    throw std::invalid_argument("params are neither an array nor an object: " + printable(dump_json(params), 60));
+  }
+  return dump_json(params);
+}
+
+std::string metadata_text(const Json& metadata) {
+  if (metadata.is_null()) return {};
+  const bool fits = metadata.is_object() &&
+                    std::all_of(metadata.begin(), metadata.end(), [](const Json& value) { return value.is_string(); });
+  if (!fits) throw std::invalid_argument("metadata is no object of strings: " + printable(dump_json(metadata), 60));
+  return metadata.empty() ? std::string() : dump_json(metadata);
+}
+
+}  // namespace
+
+ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options)
+    : method_(method),
+      body_size_(body.size()),
+      params_(params_text(params)),
+      metadata_(metadata_text(options.metadata)),
+      timed_(options.timeout.count() > 0),
+      more_(options.more) {
+  if (options.timeout.count() < 0) throw std::invalid_argument("a timeout below 0");
+  if (options.digest && !body.empty()) digest_ = digest_member(body);
+}
+
+std::string ClientCall::encode(std::string_view id, std::chrono::milliseconds left, bool stream) const {
+  CallHead head;
+  head.id = id;
+  head.method = method_;
+  head.params = params_;
+  head.metadata = metadata_;
+  head.digest = digest_;
+  head.stream = stream;
+  head.more = stream && more_;
+  if (timed_) head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));
+  std::string header;
+  write_call(header, head, body_size_);
+  return encode_head(header);
+}
+
+std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client) {
+  const auto timeout = call.timeout.count() > 0 ? call.timeout : client.timeout;
+  return std::chrono::steady_clock::now() + std::min(timeout, longest);
+}
+
+}  // namespace framecall

@@ -1,0 +1,37 @@
+// A call on its way out: what its caller said, checked, and its frame. For both clients.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "framecall/client_options.hpp"
+#include "framecall/json.hpp"
+
+namespace framecall {
+
+/// The texts of one request. Throws std::invalid_argument for params that are neither array, object nor null, for metadata
+/// that is no object of strings, and for what has no JSON text.
+class ClientCall {
+ public:
+  /// `method`, and what is to be the body, must outlive it.
+  ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options);
+
+  std::string_view method() const { return method_; }
+  /// The head of its frame. `id`: JSON text, empty for a notification. `left`: until its deadline, told to the server if the
+  /// caller gave one.
+  std::string encode(std::string_view id, std::chrono::milliseconds left, bool stream = false) const;
+
+ private:
+  std::string_view method_;
+  std::uint64_t body_size_;
+  std::string params_, metadata_, digest_;
+  bool timed_, more_;
+};
+
+/// When a call of these options has to be over.
+std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client);
+
+}  // namespace framecall

@@ -1,0 +1,59 @@
+#include "reply.hpp"
+
+#include "framecall/json.hpp"
+#include "framecall/json_text.hpp"
+
+namespace framecall {
+namespace {
+
+[[noreturn]] void invalid(const std::string& what) { throw ProtocolError(ErrorCode::invalid_request, 0, what); }
+
+bool says_close(std::string_view metadata) {
+  if (metadata.find("\"connection\"") == std::string_view::npos) return false;
+  const Json all = parse_json(metadata);
+  const auto found = all.find("connection");
+  return found != all.end() && *found == "close";
+}
+
+}  // namespace
+
+void read_reply(const Header& header, ReplyHead& head) {
+  const Token* result = header.find(Key::result);
+  if (header.has(Key::method) || (result == nullptr && !header.has(Key::error))) {
+    invalid("a frame without result or error, where a reply was due: " + printable(header.text()));
+  }
+  const Token* id = header.find(Key::id);
+  if (id != nullptr && id->kind != Token::Kind::null) {
+    try {
+      head.id = call_id(header);
+    } catch (const CallError& error) {
+      invalid(error.what());
+    }
+  }
+  head.error = remote_error(header);
+  if (head.error && result != nullptr) invalid("a reply with both result and error: " + printable(header.text()));
+  if (!head.error && result == nullptr) invalid("an error that is no object: " + printable(header.text()));
+  if (result != nullptr) head.result = result->text;
+  const Token* more = header.find(Key::more);
+  head.more = more != nullptr && more->kind == Token::Kind::boolean_true;
+  const Token* digest = header.find(Key::digest);
+  if (digest != nullptr && digest->kind == Token::Kind::object) head.digest = digest->text;
+  const Token* metadata = header.find(Key::metadata);
+  if (metadata != nullptr && metadata->kind == Token::Kind::object) {
+    head.metadata = metadata->text;
+    head.closing = says_close(metadata->text);
+  }
+}
+
+std::optional<RemoteError> remote_error(const Header& header) {
+  const Token* error = header.find(Key::error);
+  if (error == nullptr) return std::nullopt;
+  const Json value = parse_json(error->text);
+  if (!value.is_object()) return std::nullopt;
+  const Json code = value.value("code", Json(0)), message = value.value("message", Json(""));
+  return RemoteError(code.is_number_integer() ? code.get<std::int64_t>() : 0,
+                     printable(message.is_string() ? message.get<std::string>() : dump_json(message), 1000),
+                     value.contains("data") ? dump_json(value["data"]) : std::string());
+}
+
+}  // namespace framecall
