@@ -45,13 +45,13 @@ void write_call(std::string& out, const CallHead& head, std::uint64_t body_size)
 
 /// A piece of a stream, in either direction.
 struct Part {
+  Part() {}
   std::string value = "null";  ///< JSON text: `item` of a request, `result` of a reply
   Buffer body;
   bool continues = false;  ///< more of this body comes with the next part: above max_body it comes in pieces
 };
 
-/// One call, as its handler sees it. On the event loop it borrows what the connection has read; keep() makes it its own.
-/// One thread at a time, but for cancelled().
+/// One call, as its handler sees it. On the event loop it borrows what was read; keep() makes it its own. Not thread-safe.
 class Request {
  public:
   /// `head` and `body` must outlive it, or its keep().
@@ -110,7 +110,7 @@ struct Response {
 
 /// Appends the header of a reply as JSON text. `closing`: with the hint that it is the last one on this connection.
 void write_reply(std::string& out, std::string_view id, const Response& response, bool closing = false);
-/// The same of a piece of a streamed reply, `key` "result", or of a streamed request, "item".
+/// The same for a part of a stream: `key` is "result" in a reply, "item" in a request.
 void write_part(std::string& out, std::string_view id, std::string_view key, const Part& part, bool more);
 
 /// Appends the header of an error reply. `data`: JSON text of an object, or empty; the name of the code is added to it.

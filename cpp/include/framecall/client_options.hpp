@@ -16,6 +16,8 @@ namespace framecall {
 
 /// What one call may say beside its params and its body.
 struct CallOptions {
+  CallOptions() {}
+
   /// For all of the call: connecting, sending, waiting, receiving. 0: the client's, which the server is not told; this one
   /// it is (`timeout_ms`), and answers DEADLINE_EXCEEDED when it passes.
   std::chrono::milliseconds timeout{0};
