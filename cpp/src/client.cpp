@@ -28,33 +28,22 @@ std::string in_quotes(std::string_view method) {
   throw ProtocolError(ErrorCode::invalid_request, 0, connection.shown() + ": " + what);
 }
 
-Response take_response(CallReply& reply) {
-  Response response;
-  response.result = std::move(reply.result);
-  response.body = std::move(reply.body);
-  response.metadata = std::move(reply.metadata);
-  return response;
-}
-
 // The next reply, to its place; ids are the numbers of places from 1 on.
-void receive_one(ClientConnection& connection, Clock::time_point deadline, std::vector<Pipeline::Outcome>& outcomes) {
-  CallReply reply;
-  connection.receive(reply, deadline);
+void receive_one(ClientConnection& connection, const Attempts& attempts, std::vector<Pipeline::Outcome>& outcomes) {
+  CallReply& reply = connection.receive(attempts.deadline);
   if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up
   std::size_t place = 0;
-  const auto [end, problem] = std::from_chars(reply.id.data(), reply.id.data() + reply.id.size(), place);
-  const bool known = problem == std::errc() && end == reply.id.data() + reply.id.size() && place >= 1 &&
-                     place <= outcomes.size() && !outcomes[place - 1].answered;
-  if (!known) unexpected(connection, "a reply to id " + printable(reply.id, 40) + ", which nobody waits for");
-  if (reply.more) unexpected(connection, "a streamed reply, where one was asked for");
+  const char* const end = reply.id.data() + reply.id.size();
+  const auto [rest, problem] = std::from_chars(reply.id.data(), end, place);
+  if (problem != std::errc() || rest != end || place < 1 || place > outcomes.size() || outcomes[place - 1].answered) {
+    unexpected(connection, "a reply to id " + printable(reply.id, 40) + ", which nobody waits for");
+  }
   Pipeline::Outcome& outcome = outcomes[place - 1];
   outcome.answered = true;
-  if (reply.error) {
-    outcome.error = std::make_exception_ptr(*reply.error);
-  } else if (reply.damage) {
-    outcome.error = std::make_exception_ptr(ProtocolError(ErrorCode::data_loss, 0, reply.damage->what()));
+  if (reply.error || reply.damage) {
+    outcome.error = reply.error ? std::make_exception_ptr(*reply.error) : std::make_exception_ptr(*reply.damage);
   } else {
-    outcome.response = take_response(reply);
+    outcome.response = response_of(std::move(reply), connection.shown());
   }
 }
 
@@ -106,24 +95,20 @@ Response Client::request(std::string_view method, const Json& params, std::strin
   ConnectionPool& pool = implementation_->pool;
   for (;;) {
     ConnectionPool::Lease lease = pool.take(attempts);
+    const std::string& shown = pool.shown(lease);
     try {
       const std::string id = std::to_string(lease->next_id());
       lease->send(call.encode(id, left_until(attempts.deadline)), body, attempts.deadline);
-      CallReply reply;
-      lease->receive(reply, attempts.deadline);
+      CallReply reply = std::move(lease->receive(attempts.deadline));
       if (!reply.id.empty() && reply.id != id) {
         unexpected(*lease.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id + " is under way");
       }
-      if (reply.more)
-        unexpected(*lease.connection, "a streamed reply to " + in_quotes(method) + ", which asked for one");
-      pool.give_back(std::move(lease));
-      if (reply.error) throw RemoteError(*reply.error);
-      if (reply.damage) throw ProtocolError(ErrorCode::data_loss, 0, reply.damage->what());
-      return take_response(reply);
+      if (!reply.more && !reply.continues) pool.give_back(std::move(lease));
+      return response_of(std::move(reply), shown);
     } catch (const std::system_error& error) {
       const bool again = options.idempotent || lease->sent_nothing();
       if (again && error.code() != std::errc::timed_out && attempts.count < implementation_->options.attempts) continue;
-      throw_lost(error, lease->shown(), in_quotes(method), attempts);
+      throw_lost(error, shown, in_quotes(method), attempts);
     }
   }
 }
@@ -167,8 +152,7 @@ std::vector<Pipeline::Outcome> Pipeline::run(const CallOptions& options) {
     ConnectionPool::Lease lease = client_->pool.take(attempts);
     try {
       lease->send(frames.view(), {}, attempts.deadline);
-      for (std::size_t left = outcomes.size(); left > 0; --left)
-        receive_one(*lease.connection, attempts.deadline, outcomes);
+      for (std::size_t left = outcomes.size(); left > 0; --left) receive_one(*lease.connection, attempts, outcomes);
       client_->pool.give_back(std::move(lease));
       return outcomes;
     } catch (const std::system_error& error) {
@@ -214,33 +198,21 @@ class ClientStream::Implementation {
   bool read(Part& part) {
     part = Part();
     if (ended_) return false;
-    CallReply& reply = reply_;
-    const bool begun = reply.continues;
-    try {
-      lease_->receive(reply, deadline(), true);
-    } catch (const std::system_error& error) {
-      ended_ = true;
-      throw_lost(error, lease_->shown(), what_, attempts_);
-    } catch (...) {
-      ended_ = true;
-      throw;
-    }
+    CallReply& reply = receive();
     if (!reply.id.empty() && reply.id != id_) {
       ended_ = true;
       unexpected(*lease_.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
     }
-    const bool last = !reply.more && !reply.continues;
-    if (last) {
+    if (!reply.more && !reply.continues) {
       ended_ = true;
       over_ = !writing_;  // else the server still waits for parts, and the connection cannot serve another call
       metadata_ = std::move(reply.metadata);
     }
     if (reply.error) throw RemoteError(*reply.error);
-    if (reply.damage) throw ProtocolError(ErrorCode::data_loss, 0, reply.damage->what());
-    part.value = begun ? "null" : reply.result;
-    part.body = std::move(reply.body);
-    part.continues = reply.continues;
-    return !last || begun || part.value != "null" || !part.body.empty();
+    if (reply.damage) throw ProtocolError(*reply.damage);
+    const bool continued = reply.continued;
+    part = part_of(std::move(reply));
+    return !ended_ || continued || part.value != "null" || !part.body.empty();
   }
 
   void cancel() {
@@ -258,6 +230,17 @@ class ClientStream::Implementation {
   Clock::time_point deadline() const {
     return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options);
   }
+  CallReply& receive() {
+    try {
+      return lease_->receive(deadline());
+    } catch (const std::system_error& error) {
+      ended_ = true;
+      throw_lost(error, lease_->shown(), what_, attempts_);
+    } catch (...) {
+      ended_ = true;
+      throw;
+    }
+  }
   void send(std::string_view head, std::string_view body) {
     try {
       lease_->send(head, body, deadline());
@@ -273,7 +256,6 @@ class ClientStream::Implementation {
   Attempts attempts_;
   ConnectionPool::Lease lease_;
   std::string id_, metadata_;
-  CallReply reply_;
   bool writing_;        // parts may follow
   bool ended_ = false;  // nothing more to read
   bool over_ = false;   // and the connection is fit for another call

@@ -365,7 +365,7 @@ void Connection::begin_message() {
   if (in_conversation_) {
     conversation().on_header(header);
   } else {
-    ++loop_.state.calls;
+    if (header.has(Key::method)) ++loop_.state.calls;
     calls_.on_header(header, decoder_);
   }
 }

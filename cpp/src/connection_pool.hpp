@@ -41,6 +41,8 @@ class ConnectionPool {
   /// attempt failed or the deadline passed, std::logic_error once closed.
   Lease take(Attempts& attempts);
   void give_back(Lease lease);
+  /// The address, for messages.
+  const std::string& shown(const Lease& lease) const { return peers_[lease.peer].shown; }
   /// Waits before another attempt.
   void back_off(const Attempts& attempts) const;
   /// Closes the idle ones and every one that is given back.

@@ -1,4 +1,4 @@
-// The client for calls in programs that run on Asio: the one header of the library that shows Asio.
+// The client for calls in programs that run on Asio. This header and awaitable.hpp are the ones that show Asio.
 //
 // Compile with ASIO_STANDALONE and ASIO_DISABLE_STD_ALIGNED_ALLOC, as the target framecall::framecall does, or the program's
 // own Asio code and the library's may disagree about how memory is given back. g++ 12 miscompiles some co_await
@@ -59,6 +59,8 @@ class AsyncClient {
 
  private:
   class Implementation;
+  static asio::awaitable<Response> run(std::shared_ptr<Implementation> client, std::string method, Json params,
+                                       Buffer body, CallOptions options);
   std::shared_ptr<Implementation> implementation_;
 };
 
