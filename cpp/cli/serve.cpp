@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -40,7 +41,19 @@ struct Service {
   Kind kind;
   Endpoint endpoint;
   Protocols protocols;
+  int descriptor = -1;  // a listening socket that came with the process
 };
+
+// `fd:N`, as systemd hands sockets over; nothing for another text.
+std::optional<int> descriptor_of(std::string_view text) {
+  if (!text.starts_with("fd:")) return std::nullopt;
+  int descriptor = -1;
+  const auto [end, problem] = std::from_chars(text.data() + 3, text.data() + text.size(), descriptor);
+  if (problem != std::errc() || end != text.data() + text.size() || descriptor < 0) {
+    throw std::invalid_argument("--listen: fd:NUMBER, not " + std::string(text));
+  }
+  return descriptor;
+}
 
 spdlog::level::level_enum level_of(LogLevel level) {
   switch (level) {
@@ -112,7 +125,9 @@ std::vector<Service> services_of(const Flags& flags) {
   const Protocols echo_only{false, true, false};
   std::vector<Service> services;
   for (const std::string& text : flags.listen) {
-    services.push_back({stream, Endpoint::parse(text), Protocols::named(flags.protocols)});
+    const std::optional<int> descriptor = descriptor_of(text);
+    services.push_back({stream, descriptor ? Endpoint() : Endpoint::parse(text), Protocols::named(flags.protocols),
+                        descriptor.value_or(-1)});
   }
   for (const std::string& text : flags.echo) services.push_back({stream, Endpoint::parse(text), echo_only});
   for (const std::string& text : flags.udp) services.push_back({datagram, Endpoint::parse(text), {}});
@@ -167,6 +182,7 @@ int serve(const Flags& flags) {
     std::optional<std::string> reply;
     if (flags.udp_reply != "upper") reply = flags.udp_reply;
     const Endpoint bound = service.kind == Service::Kind::datagram ? server.listen_udp(service.endpoint, reply)
+                           : service.descriptor >= 0               ? server.adopt(service.descriptor, service.protocols)
                                                                    : server.listen(service.endpoint, service.protocols);
     lines += listening_line(service, bound, flags.udp_reply);
   }
@@ -188,9 +204,11 @@ void add_serve(CLI::App& app, int& exit_code) {
       "          framecall serve --listen 127.0.0.1:9000 --root files --dialect lesson-get\n"
       "SIGTERM and SIGINT end it when the uploads under way are whole; a second one at once.");
   command
-      ->add_option("--listen", flags->listen,
-                   "HOST:PORT, [IPV6]:PORT or unix:PATH; may be repeated; port 0 picks one (default: 127.0.0.1:8080, "
-                   "unless --echo or --udp is there)")
+      ->add_option(
+          "--listen", flags->listen,
+          "HOST:PORT, [IPV6]:PORT, unix:PATH, or fd:N, a listening socket that came with the process (systemd); "
+          "may be repeated; port 0 picks one (default: 127.0.0.1:8080, "
+          "unless --echo or --udp is there)")
       ->envname("FRAMECALL_LISTEN");
   command
       ->add_option("--protocols", flags->protocols,

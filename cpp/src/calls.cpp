@@ -413,7 +413,7 @@ void Calls::server_method(const CallHead& head, Request& request) {
   if (head.method == "rpc.cancel") {
     cancel(request);
   } else if (head.method == "rpc.health") {
-    response.result = connection_.draining() ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
+    response.result = health_text(connection_.draining());
   } else {
     response = Response(connection_.state().stats());
   }

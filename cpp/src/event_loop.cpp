@@ -50,6 +50,10 @@ Json ServerState::stats() const {
           {"failed_calls", failed_calls.load()}, {"uploads", uploads.load()}};
 }
 
+std::string health_text(bool draining) {
+  return draining ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
+}
+
 EventLoop::EventLoop(ServerState& shared) : state(shared) {
   idle.set_duration(state.options.idle_timeout);
   heads.set_duration(state.options.header_timeout);

@@ -81,6 +81,9 @@ class TimerList {
   std::int64_t duration_ = 0;
 };
 
+/// What `rpc.health` answers.
+std::string health_text(bool draining);
+
 /// When calls are late, and whose: rare enough for a tree.
 using Deadlines = std::multimap<std::int64_t, std::pair<Connection*, std::string>>;
 

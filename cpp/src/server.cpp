@@ -87,9 +87,16 @@ class Server::Implementation {
     return bound;
   }
 
+  Endpoint adopt(int descriptor, Protocols protocols) {
+    prepare_listener(descriptor);
+    // The path of a Unix socket is not ours to remove: who made the socket will use it again.
+    listeners_.push_back(std::make_unique<Listener>(first().io, descriptor, std::string(), protocols));
+    return bound_endpoint(descriptor, "descriptor " + std::to_string(descriptor));
+  }
+
   Endpoint listen_udp(const Endpoint& endpoint, std::optional<std::string> reply) {
     const int socket = open_udp_listener(endpoint);
-    udp_.push_back(std::make_unique<UdpService>(first(), socket, std::move(reply)));
+    udp_.push_back(std::make_shared<UdpService>(first(), socket, std::move(reply)));
     Endpoint bound = bound_endpoint(socket, endpoint.to_string());
     bound.host = endpoint.host;
     return bound;
@@ -254,7 +261,7 @@ class Server::Implementation {
   ServerState state_;
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::unique_ptr<UdpService>> udp_;
+  std::vector<std::shared_ptr<UdpService>> udp_;
   asio::steady_timer drain_timer_{first().io};
   std::vector<std::thread> threads_;
   std::mutex wait_mutex_;
@@ -268,6 +275,7 @@ Server::~Server() = default;
 Endpoint Server::listen(const Endpoint& endpoint, Protocols protocols) {
   return implementation_->listen(endpoint, protocols);
 }
+Endpoint Server::adopt(int descriptor, Protocols protocols) { return implementation_->adopt(descriptor, protocols); }
 Endpoint Server::listen_udp(const Endpoint& endpoint, std::optional<std::string> reply) {
   return implementation_->listen_udp(endpoint, std::move(reply));
 }

@@ -151,6 +151,18 @@ int open_listener(const Endpoint& endpoint) {
   fail(problem, "cannot listen on " + endpoint.to_string());
 }
 
+void prepare_listener(int descriptor) {
+  const std::string what = "descriptor " + std::to_string(descriptor) + " is no listening socket";
+  int listening = 0, kind = 0;
+  socklen_t size = sizeof listening;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0) fail(errno, what);
+  size = sizeof kind;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &size) != 0) fail(errno, what);
+  if (listening == 0 || kind != SOCK_STREAM) fail(EINVAL, what);
+  ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK);
+  ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
 int open_udp_listener(const Endpoint& endpoint) {
   if (endpoint.is_unix()) throw std::invalid_argument(endpoint.to_string() + ": UDP needs a host and a port");
   int problem = ENOENT;

@@ -14,6 +14,9 @@ namespace framecall {
 /// A listening, non-blocking socket. Of a host with several addresses the first that can be bound, IPv4 before IPv6.
 int open_listener(const Endpoint& endpoint);
 
+/// Makes sure that a descriptor from elsewhere is a listening stream socket, and non-blocking.
+void prepare_listener(int descriptor);
+
 /// A bound, non-blocking UDP socket. Throws std::invalid_argument for a Unix endpoint.
 int open_udp_listener(const Endpoint& endpoint);
 
