@@ -63,6 +63,10 @@ EventLoop::EventLoop(ServerState& shared) : state(shared) {
 
 EventLoop::~EventLoop() {
   address->retire();
+  abandon();
+}
+
+void EventLoop::abandon() {
   for (Connection* connection : idle.owners()) connection->abandon();
 }
 

@@ -137,6 +137,8 @@ class EventLoop {
   /// No more connections will come, and those that are there end at the next place between two messages. Calls
   /// `on_finished` after the last one.
   void drain();
+  /// Closes all connections and so tells every handler, when the thread has ended.
+  void abandon();
   void connection_opened() { ++connections_; }
   void connection_closed();
 

@@ -68,11 +68,11 @@ class Server::Implementation {
   ~Implementation() {
     stop();
     wait();
+    for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
+    for (auto& loop : loops_) loop->abandon();              // handlers that wait for their callers end
     for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
       if (*threads) (*threads)->join();  // their last words go to loops that still exist
     }
-    // Connections that die with one loop must not stop another, which is gone already.
-    for (auto& loop : loops_) loop->on_finished = nullptr;
   }
 
   Endpoint listen(const Endpoint& endpoint, Protocols protocols) {
