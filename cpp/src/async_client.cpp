@@ -71,6 +71,11 @@ class SingleCall : public AsyncCall {
   bool over_ = false;
 };
 
+asio::awaitable<Json> value_of(asio::awaitable<Response> reply) {
+  const Response response = co_await std::move(reply);
+  co_return response.value();
+}
+
 asio::awaitable<void> room(std::shared_ptr<AsyncLink> link) {
   return suspend([link](const Complete& complete, const OnCancel&) { link->wait_for_room(complete); });
 }
@@ -172,15 +177,22 @@ asio::awaitable<Response> AsyncClient::request(std::string method, Json params, 
 }
 
 asio::awaitable<Json> AsyncClient::call(std::string method, Json params, CallOptions options) {
-  auto reply = run(implementation_, std::move(method), std::move(params), Buffer(), std::move(options));
-  const Response response = co_await std::move(reply);
-  co_return response.value();
+  return value_of(run(implementation_, std::move(method), std::move(params), Buffer(), std::move(options)));
 }
 
 asio::awaitable<void> AsyncClient::notify(std::string method, Json params, Buffer body, CallOptions options) {
+  return tell(implementation_, std::move(method), std::move(params), std::move(body), std::move(options));
+}
+
+asio::awaitable<AsyncStream> AsyncClient::stream(std::string method, Json params, Buffer body, CallOptions options) {
+  return open(implementation_, std::move(method), std::move(params), std::move(body), std::move(options));
+}
+
+asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, std::string method, Json params,
+                                        Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options);
-  const auto deadline = deadline_of(options, implementation_->options);
-  const auto link = implementation_->link();
+  const auto deadline = deadline_of(options, client->options);
+  const auto link = client->link();
   auto waiting = room(link);
   co_await std::move(waiting);
   link->send(call.encode({}, left_until(deadline)), std::move(body));
@@ -306,18 +318,19 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
   bool writing_, ended_ = false, full_ = false;
 };
 
-asio::awaitable<AsyncStream> AsyncClient::stream(std::string method, Json params, Buffer body, CallOptions options) {
+asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> client, std::string method, Json params,
+                                               Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options);
-  const auto deadline = deadline_of(options, implementation_->options);
-  const auto link = implementation_->link();
+  const auto deadline = deadline_of(options, client->options);
+  const auto link = client->link();
   const std::string id = link->next_id();
   const auto stream =
-      std::make_shared<AsyncStream::Implementation>(link, id, in_quotes(method), options, implementation_->options);
+      std::make_shared<AsyncStream::Implementation>(link, id, in_quotes(method), options, client->options);
+  AsyncStream result(stream);
   link->add(id, stream);
   if (options.timeout.count() > 0) stream->set_total_deadline(deadline);
   link->send(call.encode(id, left_until(deadline), true), std::move(body));
   auto waiting = room(link);
-  AsyncStream result(stream);
   co_await std::move(waiting);
   co_return result;
 }
