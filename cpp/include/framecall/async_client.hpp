@@ -59,8 +59,13 @@ class AsyncClient {
 
  private:
   class Implementation;
+  // Coroutines, which may begin when the client is gone.
   static asio::awaitable<Response> run(std::shared_ptr<Implementation> client, std::string method, Json params,
                                        Buffer body, CallOptions options);
+  static asio::awaitable<void> tell(std::shared_ptr<Implementation> client, std::string method, Json params,
+                                    Buffer body, CallOptions options);
+  static asio::awaitable<AsyncStream> open(std::shared_ptr<Implementation> client, std::string method, Json params,
+                                           Buffer body, CallOptions options);
   std::shared_ptr<Implementation> implementation_;
 };
 
