@@ -98,13 +98,14 @@ void Calls::receive(const Header& header, std::shared_ptr<Pending> pending, bool
 void Calls::on_item(const Header& header, Decoder& decoder, const std::string& id) {
   const auto found = pending_.find(id);
   if (found == pending_.end() || !found->second->open) return;
+  const std::shared_ptr<Pending> pending = found->second;  // which may end here
   if (const auto body = decoder.take_whole_body()) {
     Buffer block;
     block.append(*body);
-    deliver(header, found->second, std::move(block));
+    deliver(header, pending, std::move(block));
     return;
   }
-  receive(header, found->second, decoder.body_left() > connection_.options().max_body);
+  receive(header, pending, decoder.body_left() > connection_.options().max_body);
 }
 
 void Calls::check_room(std::uint64_t size) {
