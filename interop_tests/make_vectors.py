@@ -19,6 +19,8 @@ ABOUT = [
     "`header` is JSON text as Python's json.dumps writes the value that was read: compare texts.",
     "`max_header`: the limit to decode with; absent = 1048576.",
     "`encode`: the value that `header_text` stands for, with `body`, is written as `hex`.",
+    "`calls`: what a server with the methods named in README.md answers to `send`, frame by frame; `end` `closed`:",
+    "it then ends the connection itself. An error's message is for people: compare `id`, `error.code` and `result`.",
     "A text may be a list: its items, each a text or [text, count], joined; this goes for hex too.",
 ]
 
@@ -326,13 +328,82 @@ encode("1000 levels", ['{"a": ', ("[", 999), ("]", 999), "}"])
 encode("long body", '{"file_name": "a", "file_size": 100000}', body=[(b"\x00\xff", 50000)])
 
 
+# ---------------------------------------------------------------------------------------------- calls
+# The first ones are the examples of the JSON-RPC 2.0 specification, section 7, without its batches.
+call_cases = []
+
+
+def calls(name, send, receive, closed=False):
+    entry = {"name": name, "send": [{"header": header, "body": as_hex(body)} for header, body in send],
+             "receive": [{"header": header, "body": as_hex(body)} for header, body in receive]}
+    if closed:
+        entry["end"] = "closed"
+    call_cases.append(entry)
+
+
+def call(name, send, *receive, **options):
+    calls(name, [(send, b"")], [(header, b"") for header in receive], **options)
+
+
+def ok(id_text, value):
+    return '{"jsonrpc": "2.0", "id": %s, "result": %s}' % (id_text, value)
+
+
+def failed(id_text, code):
+    return '{"jsonrpc": "2.0", "id": %s, "error": {"code": %d}}' % (id_text, code)
+
+
+call("params by position", '{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}', ok("1", "19"))
+call("params by position, swapped", '{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}', ok("2", "-19"))
+call("params by name", '{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}',
+     ok("3", "19"))
+call("params by name, swapped",
+     '{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 4}', ok("4", "19"))
+call("notification with params", '{"jsonrpc": "2.0", "method": "update", "params": [1, 2, 3, 4, 5]}')
+call("notification of nothing known", '{"jsonrpc": "2.0", "method": "foobar"}')
+call("method that is not there", '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', failed('"1"', -32601))
+call("invalid JSON", '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', failed("null", -32700), closed=True)
+call("request that is none", '{"jsonrpc": "2.0", "method": 1, "params": "bar"}', failed("null", -32600), closed=True)
+call("sum", '{"jsonrpc": "2.0", "method": "sum", "params": [1, 2, 4], "id": "1"}', ok('"1"', "7"))
+call("data", '{"jsonrpc": "2.0", "method": "get_data", "id": "9"}', ok('"9"', '["hello", 5]'))
+call("batch", "[]", failed("null", -32600), closed=True)
+# What framecall adds.
+call("big id", '{"id": 123456789012345678901234567890, "method": "rpc.ping"}',
+     ok("123456789012345678901234567890", '"pong"'))
+call("id that is no id", '{"id": 1.5, "method": "rpc.ping"}', failed("null", -32600), closed=True)
+call("parameter of another type", '{"id": 1, "method": "subtract", "params": ["x", 1]}', failed("1", -32602))
+call("parameter that is missing", '{"id": 1, "method": "subtract", "params": [1]}', failed("1", -32602))
+call("another version", '{"jsonrpc": "1.0", "id": 1, "method": "rpc.ping"}', failed("1", -32600))
+call("method and result", '{"id": 1, "method": "rpc.ping", "result": 1}', failed("1", -32600))
+call("part of nothing", '{"id": 7, "item": 1}')
+calls("body", [('{"id": 1, "method": "upper", "body_size": 5}', b"hello")],
+      [('{"jsonrpc": "2.0", "id": 1, "result": null, "body_size": 5}', b"HELLO")])
+calls("right digest", [('{"id": 1, "method": "upper", "body_size": 5, "digest": '
+                        '{"sha-256": "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}}', b"hello")],
+      [('{"jsonrpc": "2.0", "id": 1, "result": null, "body_size": 5}', b"HELLO")])
+calls("wrong digest", [('{"id": 1, "method": "upper", "body_size": 5, "digest": {"sha-256": "AAAA"}}', b"hello")],
+      [(failed("1", -32055), b"")])
+calls("parts both ways",
+      [('{"id": 1, "method": "echo_parts", "more": true, "stream": true}', b""),
+       ('{"id": 1, "item": [1], "more": true}', b""),
+       ('{"id": 1, "item": null, "more": true, "body_size": 3}', b"abc"),
+       ('{"id": 1, "item": "last"}', b"")],
+      [('{"jsonrpc": "2.0", "id": 1, "result": [1], "more": true}', b""),
+       ('{"jsonrpc": "2.0", "id": 1, "result": null, "more": true, "body_size": 3}', b"abc"),
+       ('{"jsonrpc": "2.0", "id": 1, "result": "last", "more": true}', b""),
+       ('{"jsonrpc": "2.0", "id": 1, "result": null}', b"")])
+call("parts without \"stream\": true", '{"id": 1, "method": "echo_parts"}', ok("1", "null"))
+calls("a stream that does not take its parts", [('{"id": 1, "method": "subtract", "more": true}', b""),
+                                                ('{"id": 1, "item": 5}', b"")], [(failed("1", -32600), b"")])
+
+
 def text():
     def one_per_line(cases):
         return "[\n  " + ",\n  ".join(json.dumps(entry) for entry in cases) + "\n ]"
     names = [entry["name"] for entry in decode_cases]
     assert len(names) == len(set(names)), "two cases of one name"
-    return '{\n "about": %s,\n "decode": %s,\n "encode": %s\n}\n' % (
-        json.dumps(ABOUT, indent=2), one_per_line(decode_cases), one_per_line(encode_cases))
+    return '{\n "about": %s,\n "decode": %s,\n "encode": %s,\n "calls": %s\n}\n' % (
+        json.dumps(ABOUT, indent=2), one_per_line(decode_cases), one_per_line(encode_cases), one_per_line(call_cases))
 
 
 def path():
@@ -342,4 +413,5 @@ def path():
 if __name__ == "__main__":
     with open(path(), "w", encoding="ascii", newline="\n") as f:
         f.write(text())
-    print("%s: %d to decode, %d to encode" % (path(), len(decode_cases), len(encode_cases)))
+    print("%s: %d to decode, %d to encode, %d calls" % (
+        path(), len(decode_cases), len(encode_cases), len(call_cases)))

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <string>
@@ -9,6 +10,21 @@
 
 namespace framecall::cli {
 namespace {
+
+// CLI11 takes an argument in brackets for a list, and takes it apart; but not where no option awaits it.
+const char* find_bracketed(const CLI::App& app, int argument_count, char** arguments) {
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  const CLI::App* command = nullptr;
+  for (int i = 1; i < argument_count; ++i) {
+    const std::string_view argument = arguments[i];
+    const auto found = std::find_if(commands.begin(), commands.end(),
+                                    [argument](const CLI::App* one) { return one->get_name() == argument; });
+    if (command == nullptr && found != commands.end()) command = *found;
+    if (command != nullptr && command->get_allow_extras()) return nullptr;
+    if (argument.starts_with('[') && argument.ends_with(']')) return arguments[i];
+  }
+  return nullptr;
+}
 
 int run(int argument_count, char** arguments) {
   CLI::App app("Files and calls over a plain wire: 4 bytes of length, a JSON header, raw bytes.", "framecall");
@@ -24,13 +40,14 @@ int run(int argument_count, char** arguments) {
   add_send(app, exit_code);
   add_receive(app, exit_code);
   add_ask(app, exit_code);
+  add_call(app, exit_code);
+  add_ping(app, exit_code);
+  add_discover(app, exit_code);
   add_passwd(app, exit_code);
   add_chat(app, exit_code);
   add_udp(app, exit_code);
   add_dialects(app, exit_code);
-  for (int i = 1; i < argument_count; ++i) {  // CLI11 would take it for a list, and take it apart
-    const std::string_view argument = arguments[i];
-    if (!argument.starts_with('[') || !argument.ends_with(']')) continue;
+  if (const char* const argument = find_bracketed(app, argument_count, arguments)) {
     complain(std::string("an argument in brackets: write ./[FILE], or a blank in front of it: ").append(argument));
     return usage_error;
   }

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "framecall/client_options.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
 
@@ -22,6 +23,26 @@ void note_failure(Outcome& outcome, bool connected, const char* peer) {
     outcome.error = error.what();
     const bool late = error.code() == std::errc::timed_out;
     outcome.exit_code = late ? timed_out : connected ? failed : cannot_connect;
+  } catch (const std::exception& error) {
+    outcome.error = error.what();
+    outcome.exit_code = failed;
+  }
+}
+
+void note_call_failure(Outcome& outcome) {
+  try {
+    throw;
+  } catch (const RemoteError& error) {
+    outcome.error = std::string("refused by the server: ") + error.what() + " (" + std::to_string(error.code()) + ")";
+    if (!error.data().empty()) outcome.error += ", data: " + error.data();
+    const bool late = error.code() == static_cast<int>(ErrorCode::deadline_exceeded);
+    outcome.exit_code = late ? timed_out : refused_by_peer;
+  } catch (const UnavailableError& error) {  // there was a connection
+    outcome.error = error.what();
+    outcome.exit_code = failed;
+  } catch (const std::system_error& error) {
+    outcome.error = error.what();
+    outcome.exit_code = error.code() == std::errc::timed_out ? timed_out : cannot_connect;
   } catch (const std::exception& error) {
     outcome.error = error.what();
     outcome.exit_code = failed;

@@ -22,6 +22,9 @@ struct Outcome {
 /// The exception that is being handled, told apart by what the caller can do next. `peer`: who refuses, for people.
 void note_failure(Outcome& outcome, bool connected, const char* peer);
 
+/// The same for what Client throws, and failed for everything else: an error of a file should be no std::system_error.
+void note_call_failure(Outcome& outcome);
+
 /// A line on stderr: an error, a doubt, or unless `quiet` the size and the rate.
 void print_outcome(const Outcome& outcome, bool quiet);
 

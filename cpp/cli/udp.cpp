@@ -1,10 +1,8 @@
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -21,14 +19,13 @@
 #include "framecall/json.hpp"
 #include "framecall/json_text.hpp"
 #include "framecall/udp_client.hpp"
+#include "interrupt.hpp"
 
 namespace framecall::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::duration<double, std::milli>;
-
-constexpr auto look_again = std::chrono::milliseconds(100);  // for a signal that came just before a wait
 
 struct Flags {
   std::string address, text, timeout = "5", interval = "1";
@@ -42,22 +39,6 @@ struct Outcome {
   double rtt = 0;  // ms
 };
 
-struct Interrupted {};
-
-volatile std::sig_atomic_t was_interrupted = 0;
-
-void check() {
-  if (was_interrupted != 0) throw Interrupted();
-}
-
-void sleep_until(Clock::time_point when) {
-  for (auto now = Clock::now(); now < when; now = Clock::now()) {
-    check();
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(when - now);
-    ::poll(nullptr, 0, static_cast<int>(std::min(left, look_again).count()));
-  }
-}
-
 // All of stdin; one byte more than a datagram holds is enough to see that it is too much.
 std::string read_stdin() {
   std::string text(UdpClient::max_datagram + 1, '\0');
@@ -65,7 +46,7 @@ std::string read_stdin() {
   while (size < text.size()) {
     const ssize_t count = ::read(STDIN_FILENO, text.data() + size, text.size() - size);
     if (count < 0 && errno == EINTR) {
-      check();
+      check_interrupt();
       continue;
     }
     if (count < 0) throw std::system_error(errno, std::generic_category(), "stdin");
@@ -89,7 +70,7 @@ bool is_utf8(std::string_view text) {
 class Requests {
  public:
   Requests(const Flags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
-      : flags_(flags), timeout_(timeout), client_(endpoint, timeout, check) {}
+      : flags_(flags), timeout_(timeout), client_(endpoint, timeout, check_interrupt) {}
 
   void run(const std::string& text, std::chrono::milliseconds interval) {
     for (std::int64_t i = 0; i < flags_.count; ++i) {
@@ -169,12 +150,6 @@ class Requests {
   std::size_t sent_ = 0, received_ = 0;
   double shortest_ = 0, longest_ = 0, sum_ = 0;
 };
-
-void catch_interrupt() {
-  struct sigaction action{};
-  action.sa_handler = [](int) { was_interrupted = 1; };
-  ::sigaction(SIGINT, &action, nullptr);  // without SA_RESTART: waits end
-}
 
 int udp(const Flags& flags) {
   Endpoint endpoint;

@@ -41,6 +41,12 @@ void Calls::on_header(const Header& header, Decoder& decoder) {
   }
   try {
     read_call(header, head);
+  } catch (const CallError&) {
+    if (head.id.empty()) throw;  // no notification: it is nothing at all
+    fail(head.id, current_failure());
+    return;
+  }
+  try {
     begin_call(head, header, decoder);
   } catch (const TooLarge& large) {
     connection_.end_with(head.id.empty() ? "null" : std::string_view(head.id), large.failure);

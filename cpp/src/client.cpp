@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <deque>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -187,24 +188,27 @@ class ClientStream::Implementation {
     if (over_) client_->pool.give_back(std::move(lease_));
   }
 
-  void write(const Part& part, bool more) {
+  bool write(const Part& part, bool more) {
     if (!writing_) throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
     std::string header;
     write_part(header, id_, "item", part, more);
     writing_ = more;
     send(encode_head(header), part.body.view());
+    // Now and then: a server that gave up on the call does not take the rest, and need not be sent it.
+    if (++written_ % 16 == 0) listen();
+    return !answered_ && !lease_->broken();
   }
 
   bool read(Part& part) {
     part = Part();
     if (ended_) return false;
-    CallReply& reply = receive();
+    CallReply reply = receive();
     if (!reply.id.empty() && reply.id != id_) {
       ended_ = true;
       unexpected(*lease_.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
     }
-    if (!reply.more && !reply.continues) {
-      ended_ = true;
+    if (is_last(reply)) {
+      ended_ = answered_ = true;
       over_ = !writing_;  // else the server still waits for parts, and the connection cannot serve another call
       metadata_ = std::move(reply.metadata);
     }
@@ -230,15 +234,33 @@ class ClientStream::Implementation {
   Clock::time_point deadline() const {
     return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options);
   }
-  CallReply& receive() {
+  static bool is_last(const CallReply& reply) { return !reply.more && !reply.continues; }
+
+  CallReply receive() {
+    if (!ahead_.empty()) {
+      CallReply reply = std::move(ahead_.front());
+      ahead_.pop_front();
+      return reply;
+    }
     try {
-      return lease_->receive(deadline());
+      return std::move(lease_->receive(deadline()));
     } catch (const std::system_error& error) {
       ended_ = true;
       throw_lost(error, lease_->shown(), what_, attempts_);
     } catch (...) {
       ended_ = true;
       throw;
+    }
+  }
+  // Takes in what is there, for read().
+  void listen() {
+    try {
+      while (CallReply* const reply = answered_ ? nullptr : lease_->try_receive()) {
+        answered_ = is_last(*reply) || reply->id.empty();
+        ahead_.push_back(std::move(*reply));
+      }
+    } catch (const ProtocolError&) {
+      answered_ = true;  // read() meets it again
     }
   }
   void send(std::string_view head, std::string_view body) {
@@ -256,9 +278,12 @@ class ClientStream::Implementation {
   Attempts attempts_;
   ConnectionPool::Lease lease_;
   std::string id_, metadata_;
-  bool writing_;        // parts may follow
-  bool ended_ = false;  // nothing more to read
-  bool over_ = false;   // and the connection is fit for another call
+  std::deque<CallReply> ahead_;  // that came while parts were written
+  std::uint64_t written_ = 0;
+  bool writing_;           // parts may follow
+  bool answered_ = false;  // the last reply is there
+  bool ended_ = false;     // and was read: there is nothing more
+  bool over_ = false;      // and the connection is fit for another call
 };
 
 ClientStream Client::stream(std::string_view method, const Json& params, std::string_view body,
@@ -271,7 +296,7 @@ ClientStream::ClientStream(std::unique_ptr<Implementation> implementation)
 ClientStream::ClientStream(ClientStream&&) noexcept = default;
 ClientStream::~ClientStream() = default;
 
-void ClientStream::write(const Part& part) { implementation_->write(part, true); }
+bool ClientStream::write(const Part& part) { return implementation_->write(part, true); }
 
 void ClientStream::finish_writing() {
   if (implementation_->writing()) implementation_->write(Part(), false);

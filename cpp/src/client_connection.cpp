@@ -94,6 +94,13 @@ CallReply& ClientConnection::receive(Deadline deadline) {
   }
 }
 
+CallReply* ClientConnection::try_receive() {
+  for (;;) {
+    if (CallReply* const reply = reader_.next()) return reply;
+    if (!receive_while_sending()) return nullptr;
+  }
+}
+
 std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
   for (;;) {
     const bool late = deadline - Clock::now() < slice;

@@ -32,6 +32,10 @@ class ClientConnection {
   /// The next reply, or a piece of one; valid until the next call. Throws std::system_error: timed_out, or whatever ended the
   /// connection; ProtocolError for what is no reply.
   CallReply& receive(Deadline deadline);
+  /// The same without waiting; null: there is none.
+  CallReply* try_receive();
+  /// Whatever is sent goes nowhere.
+  bool broken() const { return broken_ != 0 || ended_; }
 
   const std::string& shown() const { return shown_; }
   /// The peer asked for another connection.

@@ -101,6 +101,8 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
       return lease;
     } catch (const std::system_error& error) {
       note_down(lease.peer);
+      const bool unknown = error.code() == std::errc::no_such_file_or_directory && !peer.endpoint.is_unix();
+      if (unknown && peers_.size() == 1) throw;  // there is no such host, and it says so
       const std::size_t most = std::max<std::size_t>(std::max(options_.attempts, 1U), peers_.size());
       if (attempts.count >= most || Clock::now() >= attempts.deadline) {
         throw std::system_error(error.code(), "cannot connect to " + peer.shown + attempts.text());

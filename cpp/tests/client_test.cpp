@@ -172,6 +172,29 @@ TEST(Client, streams_both_ways) {
   EXPECT_NE(message_of<RemoteError>([&] { cancelled.read(part); }).find("cancelled"), std::string::npos);
 }
 
+TEST(Client, is_told_that_nobody_takes_its_parts) {
+  Serving server;
+  Client client(server.tcp);
+  CallOptions options;
+  options.more = true;
+  ClientStream refused = client.stream("no_such_method", nullptr, {}, options);
+  Part part;
+  part.body.append(std::string(1000, 'x'));
+  while (refused.write(part)) {
+  }
+  EXPECT_EQ(message_of<RemoteError>([&] { refused.read(part); }), "method \"no_such_method\" not found");
+  Script script([](Peer& peer) {
+    peer.receive(200);
+    peer.reset();
+  });
+  Client lost(script.endpoint());
+  ClientStream stream = lost.stream("x", nullptr, {}, options);
+  part.body.append(std::string(1000, 'x'));
+  while (stream.write(part)) {
+  }
+  EXPECT_NE(message_of<UnavailableError>([&] { stream.read(part); }).find("\"x\" under way"), std::string::npos);
+}
+
 TEST(Client, takes_pieces_of_what_is_too_large_in_streams_only) {
   Serving server;
   ClientOptions options;

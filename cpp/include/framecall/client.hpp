@@ -109,8 +109,8 @@ class ClientStream {
   ~ClientStream();
 
   /// Sends a part of the request; only with CallOptions::more, and before finish_writing(): std::logic_error. Takes in what
-  /// the server says meanwhile, for read().
-  void write(const Part& part);
+  /// the server says meanwhile, for read(). False: the call is over already, and read() tells how; perhaps not at once.
+  bool write(const Part& part);
   /// No more will be written.
   void finish_writing();
   /// The next part of the reply; false: there was the last one. A last frame with the result null and no body is no part.
