@@ -1,5 +1,6 @@
 """Programs as processes: finding Pythons, starting, waiting for real conditions, ending by pid."""
 import contextlib
+import functools
 import glob
 import os
 import re
@@ -34,6 +35,7 @@ def clean_environment():
     return env
 
 
+@functools.lru_cache(maxsize=None)
 def find_pythons():
     """[(id, executable)] of every CPython on PATH and among pyenv's versions, oldest first."""
     candidates = []

@@ -236,15 +236,15 @@ Failure current_failure() noexcept {
     try {
       throw;
     } catch (const CallError& error) {
-      return {static_cast<std::int64_t>(error.code()), printable(error.what(), 1000), error.data()};
+      return {static_cast<std::int64_t>(error.code()), message_text(error.what()), error.data()};
     } catch (const RemoteError& error) {  // of a server that this one asked
-      return {error.code(), printable(error.what(), 1000), error.data()};
+      return {error.code(), message_text(error.what()), error.data()};
     } catch (const std::bad_alloc&) {
       return {static_cast<std::int64_t>(ErrorCode::resource_exhausted), "out of memory", {}};
     } catch (const std::exception& error) {
       Json data;
       data["type"] = type_name(typeid(error));
-      return {internal, printable(error.what(), 1000), dump_json(data)};
+      return {internal, message_text(error.what()), dump_json(data)};
     } catch (...) {
       return {internal, "the handler threw what is no std::exception", {}};
     }

@@ -70,9 +70,7 @@ void append_byte_escape(std::string& out, char byte) {
   out += {'\\', 'x', hex[value >> 4], hex[value & 15]};
 }
 
-}  // namespace
-
-std::string printable(std::string_view text, std::size_t max_size) {
+std::string cut_and_escaped(std::string_view text, std::size_t max_size, bool controls) {
   std::string out;
   const char* at = text.data();
   const char* const end = at + text.size();
@@ -83,7 +81,7 @@ std::string printable(std::string_view text, std::size_t max_size) {
     if (size > limit - at) break;
     if (size == 0) {
       append_byte_escape(out, *at++);
-    } else if (is_control(c)) {
+    } else if (controls && is_control(c)) {
       for (int i = 0; i < size; ++i) append_byte_escape(out, *at++);
     } else {
       out.append(at, static_cast<std::size_t>(size));
@@ -93,5 +91,11 @@ std::string printable(std::string_view text, std::size_t max_size) {
   if (at < end) out += "...";
   return out;
 }
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t max_size) { return cut_and_escaped(text, max_size, true); }
+
+std::string message_text(std::string_view text, std::size_t max_size) { return cut_and_escaped(text, max_size, false); }
 
 }  // namespace framecall

@@ -258,7 +258,8 @@ Decoder::Event PeerStream::step() {
   }
   if (event == Decoder::Event::header_received && dialect_.calls) {
     const auto error = remote_error(header_);
-    if (error) throw RemoteError(*error);
+    // The clients of dialects say what they saw; a reader of their errors has a terminal.
+    if (error) throw RemoteError(error->code(), printable(error->what(), 1000), error->data());
   }
   return event;
 }

@@ -6,6 +6,9 @@
 namespace framecall {
 namespace {
 
+// Room for all that a server of ours says: 1000 bytes, each escaped at worst, and the dots of a cut.
+constexpr std::size_t max_message_size = 4096;
+
 [[noreturn]] void invalid(const std::string& what) { throw ProtocolError(ErrorCode::invalid_request, 0, what); }
 
 bool says_close(std::string_view metadata) {
@@ -51,9 +54,10 @@ std::optional<RemoteError> remote_error(const Header& header) {
   const Json value = parse_json(error->text);
   if (!value.is_object()) return std::nullopt;
   const Json code = value.value("code", Json(0)), message = value.value("message", Json(""));
-  return RemoteError(code.is_number_integer() ? code.get<std::int64_t>() : 0,
-                     printable(message.is_string() ? message.get<std::string>() : dump_json(message), 1000),
-                     value.contains("data") ? dump_json(value["data"]) : std::string());
+  return RemoteError(
+      code.is_number_integer() ? code.get<std::int64_t>() : 0,
+      message_text(message.is_string() ? message.get<std::string>() : dump_json(message), max_message_size),
+      value.contains("data") ? dump_json(value["data"]) : std::string());
 }
 
 }  // namespace framecall

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "framecall/client.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/router.hpp"
 #include "serving.hpp"
@@ -115,7 +116,7 @@ TEST(Calls, that_fail_say_why_and_the_connection_goes_on) {
        error("1", -32602, "parameter 1 (items): expected an array, each item a string, got [1]")},
       {R"({"id": 1, "method": "refuse"})", error("1", -32045, "no such thing", R"({"key": 7})")},
       {R"({"id": 1, "method": "break"})",
-       error("1", -32603, R"(at \x01 the \xff end)", R"({"type": "std::out_of_range"})")},
+       error("1", -32603, "at \x01 the \\xff end", R"({"type": "std::out_of_range"})")},
       {R"({"id": 1, "method": "throw_int"})", error("1", -32603, "the handler threw what is no std::exception")},
       {R"({"id": 1, "method": "pool_break"})", error("1", -32603, "in the pool", R"({"type": "std::runtime_error"})")},
       {R"({"id": 1, "method": "forget"})", error("1", -32603, "the handler gave no answer")},
@@ -147,6 +148,43 @@ TEST(Calls, that_fail_say_why_and_the_connection_goes_on) {
   }
   // A part of a stream that is over may have been on its way.
   EXPECT_EQ(server.talk(request(R"({"id": 1, "item": 1, "body_size": 3})", "abc") + good), fine);
+}
+
+// Control characters and all: only what could not be sent, or would have no end, is changed.
+TEST(Calls, that_fail_say_it_in_the_handlers_own_words) {
+  const std::string special =
+      "\t\ntest with whitespace\r\nand Unicode BMP \u263a and non-BMP \U0001f608\t\n \x1b \u202e";
+  const std::string x(998, 'x');
+  const std::pair<std::string, std::string> texts[] = {
+      {special, special},        {"", ""},
+      {"a\xff", R"(a\xff)"},     {x + "\xe2\x98", x + R"(\xe2\x98)"},
+      {x + "\n\n", x + "\n\n"},  {x + "\u00e9", x + "\u00e9"},
+      {x + "\u263a", x + "..."}, {x + "\n\n\n", x + "\n\n..."},
+  };
+  for (const auto& row : texts) {
+    const std::string& said = row.first;
+    auto router = make_router();
+    router->on("loop", [&said] { throw RemoteError(2, said, "[7]"); });
+    router->on_pool("pool", [&said] { throw RemoteError(2, said, "[7]"); });
+    router->on_stream("stream", [&said](Request&, Stream&) -> Response { throw RemoteError(2, said, "[7]"); });
+    router->on("call_error", [&said] { throw CallError(ErrorCode::aborted, said); });
+    router->on_later("later",
+                     [&said](Request, Responder responder) { responder.error(CallError(ErrorCode::aborted, said)); });
+    Serving server(router);
+    Client client(server.tcp);
+    for (const std::string method : {"loop", "pool", "stream", "call_error", "later"}) {
+      const bool own_code = method != "call_error" && method != "later";
+      EXPECT_EQ(server.talk(request(R"({"id": 1, "method": ")" + method + "\"}")),
+                own_code ? error("1", 2, row.second, "[7]") : error("1", -32050, row.second))
+          << method;
+      try {
+        client.call(method);
+        ADD_FAILURE() << method << " did not fail";
+      } catch (const RemoteError& failure) {
+        EXPECT_EQ(failure.what(), row.second) << "as the client gives it to its caller: " << method;
+      }
+    }
+  }
 }
 
 TEST(Calls, whose_result_no_frame_has_room_for_are_answered_with_an_error) {

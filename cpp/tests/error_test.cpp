@@ -105,5 +105,12 @@ TEST(Printable, long_text_is_cut_between_characters) {
   EXPECT_EQ(printable(std::string(201, 'x')), std::string(200, 'x') + "...");
 }
 
+TEST(Printable, the_message_of_an_error_keeps_its_control_characters) {
+  EXPECT_EQ(message_text("a\nb\r\t\x1b[31m \u2028\u202e"), "a\nb\r\t\x1b[31m \u2028\u202e");
+  EXPECT_EQ(message_text(std::string_view("\0\x7f", 2)), std::string_view("\0\x7f", 2));
+  EXPECT_EQ(message_text("caf\xe9 \xed\xa0\x80"), R"(caf\xe9 \xed\xa0\x80)");
+  EXPECT_EQ(message_text("ab\u2028", 4), "ab...");
+}
+
 }  // namespace
 }  // namespace framecall

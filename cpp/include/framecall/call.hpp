@@ -126,7 +126,7 @@ std::optional<std::string> announced_sha256(std::string_view digest);
 void check_digest(std::string_view digest, std::string_view body);
 void check_sha256(const std::string& announced, const std::string& actual);
 
-/// What a handler has thrown, whatever it was, and even if there is no memory for its text; call it in a catch block.
+/// What a handler has thrown, in its own words (message_text()), even if there is no memory for them; for a catch block.
 struct Failure {
   std::int64_t code;
   std::string message, data;
@@ -141,7 +141,7 @@ class Responder {
 
   void operator()(Response response) const { send_->answer(&response, nullptr); }
   void error(const CallError& error) const {
-    const Failure failure{static_cast<std::int64_t>(error.code()), error.what(), error.data()};
+    const Failure failure{static_cast<std::int64_t>(error.code()), message_text(error.what()), error.data()};
     send_->answer(nullptr, &failure);
   }
   /// The exception that is being handled.

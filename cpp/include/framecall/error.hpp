@@ -75,7 +75,7 @@ class CallError : public std::runtime_error {
   std::string data_;
 };
 
-/// The error reply of the other side.
+/// The error reply of the other side; what() is its text, line feeds and all: printable() before it is shown.
 class RemoteError : public std::runtime_error {
  public:
   /// `data`: JSON text of the member `data`; empty when there was none.
@@ -95,5 +95,9 @@ std::string limit_data(std::uint64_t limit, std::uint64_t got);
 /// Text that came from a peer, made fit for a log line or an error message: at most `max_size` bytes of it, control
 /// characters and whatever is not UTF-8 as `\x1b`, "..." where it was cut. Never cuts a character in two.
 std::string printable(std::string_view text, std::size_t max_size = 200);
+
+/// The same with control characters left as they are: the message of an error, which belongs to whoever wrote it. Still
+/// printable() before it is shown.
+std::string message_text(std::string_view text, std::size_t max_size = 1000);
 
 }  // namespace framecall
