@@ -190,13 +190,8 @@ void AsyncLink::resume() {
 
 void AsyncLink::on_readable() {
   try {
-    for (int i = 0; i < reads_per_turn && open_; ++i) {
-      while (CallReply* const reply = open_ && !held_ ? reader_.next() : nullptr) dispatch(*reply);
-      if (!open_ || held_) return;
-      if (reader_.closed()) {
-        lost(ECONNRESET);
-        return;
-      }
+    dispatch_all();  // what an earlier turn left
+    for (int i = 0; i < reads_per_turn && open_ && !held_; ++i) {
       const std::span<char> room = reader_.prepare();
       const ssize_t count = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
       if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
@@ -205,6 +200,7 @@ void AsyncLink::on_readable() {
         return;
       }
       reader_.commit(static_cast<std::size_t>(count));
+      dispatch_all();
     }
     end_if_retired();
   } catch (const ProtocolError& error) {
@@ -216,6 +212,11 @@ void AsyncLink::on_readable() {
   } catch (...) {  // no memory for a body
     close(std::current_exception());
   }
+}
+
+void AsyncLink::dispatch_all() {
+  while (CallReply* const reply = open_ && !held_ ? reader_.next() : nullptr) dispatch(*reply);
+  if (open_ && reader_.closed()) lost(ECONNRESET);
 }
 
 void AsyncLink::dispatch(CallReply& reply) {

@@ -79,6 +79,7 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
   void wait_to_read();
   void wait_to_write();
   void on_readable();
+  void dispatch_all();
   void dispatch(CallReply& reply);
   void flush();
   void release_writers(std::exception_ptr error);
