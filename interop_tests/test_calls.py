@@ -1,13 +1,16 @@
 """Calls from peers of the standard library alone; replies must be what json.dumps writes."""
+import os
+import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import json
 import peers
 import pytest
 import reference
-from processes import PATIENCE, clean_environment
+from processes import PATIENCE, clean_environment, peak_memory, wait_until
 
 CLIENT = """
 import json, socket, struct, sys
@@ -90,6 +93,134 @@ def test_errors_are_replies_and_the_connection_goes_on(serve, header, code):
 def test_notifications_get_nothing(serve):
     replies = ask(serve().port, ({"method": "rpc.ping"}, b""), ({"method": "no"}, b""), ({"id": 1, "method": "echo"}, b""))
     assert [header["id"] for header, _ in replies] == [1]
+
+
+def descriptors(server):
+    return len(os.listdir("/proc/%d/fd" % server.process.pid))
+
+
+def head_of(header):
+    return reference.encode(header, b"")
+
+
+@pytest.mark.parametrize("phase", range(9))
+def test_a_reset_at_any_phase_of_a_call(serve, phase):
+    server = serve("--threads", "1")
+    body = b"x" * 300000
+    frame = reference.encode({"id": 1, "method": "upper", "body_size": len(body)}, body)
+    head = len(frame) - len(body)
+    cut = [0, 1, 4, 5, head - 1, head, head + 1, len(frame) - 1, len(frame)][phase]
+    with peers.connect(server.port):  # it has all that it opens at its start
+        ask(server.port, ({"id": 1, "method": "rpc.ping"}, b""))
+        before = descriptors(server) - 1
+    for _ in range(20):
+        sock = peers.connect(server.port)
+        sock.sendall(frame[:cut])
+        peers.reset(sock)
+    assert ask(server.port, ({"id": 2, "method": "rpc.ping"}, b""))[0][0]["result"] == "pong"
+    wait_until(lambda: descriptors(server) == before, "all connections are closed")
+
+
+def test_peers_that_never_read_cost_little(serve):
+    server = serve("--threads", "1")
+    ask(server.port, ({"id": 0, "method": "echo", "body_size": 1000000}, b"x" * 1000000))
+    before = peak_memory(server.process.pid)
+    frame = reference.encode({"id": 1, "method": "echo", "body_size": 1000000}, b"x" * 1000000)
+    silent = [peers.connect(server.port) for _ in range(4)]
+    try:
+        for sock in silent:
+            sock.settimeout(0.3)
+            with pytest.raises(socket.timeout):  # 50 MB, of which it takes what it may hold
+                sock.sendall(frame * 50)
+        for n in range(50):
+            assert ask(server.port, ({"id": n, "method": "rpc.ping"}, b""))[0][0]["result"] == "pong"
+        assert peak_memory(server.process.pid) - before < 16 << 20
+    finally:
+        for sock in silent:
+            sock.close()
+
+
+def test_half_close_loses_no_reply(serve):
+    bodies = [peers.content(n, 20000) for n in range(200)]
+    replies = ask(serve().port, *[({"id": n, "method": "echo", "body_size": len(body)}, body) for n, body in enumerate(bodies)])
+    assert [(header["id"], body) for header, body in replies] == list(enumerate(bodies))
+
+
+def test_sigterm_under_load_loses_no_call(serve):
+    server = serve()
+    ended, going = [], threading.Barrier(9, timeout=PATIENCE)
+
+    def load(seed):
+        with peers.connect(server.port) as sock, sock.makefile("rb") as stream:
+            n = 0
+            while True:
+                n += 1
+                sock.sendall(head_of({"id": n, "method": "echo", "params": [seed, n]}))
+                reply = json.loads(stream.read(struct.unpack("<i", stream.read(4))[0]).decode())
+                assert (reply["id"], reply["result"]) == (n, [seed, n])
+                if n == 50:
+                    going.wait()
+                if reply.get("metadata") == {"connection": "close"}:
+                    ended.append(n)
+                    return
+
+    threads = [threading.Thread(target=load, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    going.wait()
+    server.process.send_signal(signal.SIGTERM)
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(ended) == 8, "each one was told, and had every reply until then"
+
+
+@pytest.fixture
+def datagrams(serve):
+    server = serve("--udp", "127.0.0.1:0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", server.services[1][1]))
+        yield sock
+
+
+def test_calls_by_datagram(datagrams):
+    def ask_udp(*messages):
+        for message in messages:
+            datagrams.send(message)
+        return datagrams.recv(65536)
+
+    assert ask_udp(reference.encode({"id": 1, "method": "upper", "body_size": 5}, b"hello")) == \
+        reference.encode({"jsonrpc": "2.0", "id": 1, "result": None, "body_size": 5}, b"HELLO")
+    # A notification is not answered: the next answer is the next call's.
+    assert b'"id": 2' in ask_udp(head_of({"method": "rpc.ping"}), head_of({"id": 2, "method": "rpc.health"}))
+    for header, code in [({"id": 3, "method": "no"}, -32601), ({"id": 3, "method": "echo", "more": True}, -32600),
+                         ({"id": 3, "method": "upper", "body_size": 1, "digest": {"sha-256": "x"}}, -32055)]:
+        body = b"a" * header.get("body_size", 0)
+        (reply, _), = reference.decode(ask_udp(reference.encode(header, body)))[0]
+        assert (reply["id"], reply["error"]["code"]) == (3, code)
+    body = b"x" * (65507 - len(head_of({"id": 4, "method": "upper", "body_size": 65400})))
+    (reply, _), = reference.decode(ask_udp(reference.encode({"id": 4, "method": "upper", "body_size": len(body)}, body)))[0]
+    assert reply["error"]["code"] == -32048 and reply["error"]["data"]["limit"] == 65507
+    for text in (b"hello", b"", b"\x05\0\0\0{}", head_of({"id": 5, "method": "upper", "body_size": 5}) + b"four",
+                 head_of({"id": 5, "method": "upper"}) + b"surplus", head_of({"id": 5})):
+        assert ask_udp(text) == text.upper()
+
+
+def test_a_listening_socket_that_was_there_already(serve):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        server = serve("--listen", "fd:%d" % listener.fileno(), listen=None, pass_fds=[listener.fileno()])
+        assert server.port == listener.getsockname()[1]
+        assert ask(server.port, ({"id": 1, "method": "rpc.ping"}, b""))[0][0]["result"] == "pong"
+
+
+@pytest.mark.parametrize("text, message", [("fd:x", b"fd:NUMBER"), ("fd:-1", b"fd:NUMBER"), ("fd:99", b"descriptor 99 is no"),
+                                           ("fd:2", b"descriptor 2 is no listening socket")])
+def test_a_descriptor_that_is_no_listening_socket(program, text, message):
+    result = subprocess.run([program, "serve", "--listen", text], env=clean_environment(), timeout=PATIENCE,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert result.returncode in (1, 2) and message in result.stderr, result.stderr
 
 
 def test_discover_lists_every_method(serve):

@@ -2,7 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -318,6 +323,53 @@ TEST(Calls, are_cancelled_and_late_and_their_handlers_told) {
   const auto end = std::chrono::steady_clock::now() + patience;
   while (told < 3 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_EQ(told, 3);
+}
+
+std::size_t entries_of(const char* folder) {
+  const auto all = std::filesystem::directory_iterator(folder);
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST(Calls, that_are_late_leave_nothing_behind) {
+  std::atomic<int> begun{0}, told{0};
+  auto router = make_router();
+  router->on_pool("sleep", [&](Request& request) {
+    ++begun;
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::unique_lock lock(mutex);
+    changed.wait_for(lock, request.stop_token(), std::chrono::seconds(5), [] { return false; });
+    if (request.cancelled()) ++told;
+  });
+  ServerOptions options;
+  options.pool_threads = 64;
+  Serving server(router, std::move(options));
+  Peer peer(server.tcp);
+  const auto sleep = [](int id) {
+    return request(R"({"id": )" + std::to_string(id) + R"(, "method": "sleep", "timeout_ms": 50})");
+  };
+  const auto late = [](int id) { return error(std::to_string(id), -32044, "timeout_ms has passed"); };
+  const auto start = std::chrono::steady_clock::now();
+  peer.send(sleep(0));
+  EXPECT_EQ(peer.receive(late(0).size()), late(0));
+  const std::chrono::duration<double> once = std::chrono::steady_clock::now() - start;
+  EXPECT_GE(once.count(), 0.04);
+  EXPECT_LT(once.count(), 5);
+  const std::size_t descriptors = entries_of("/proc/self/fd"), threads = entries_of("/proc/self/task");
+  const int rounds = std::getenv("FRAMECALL_LONG_TESTS") != nullptr ? 100 : 10, at_once = 100;
+  for (int round = 0; round < rounds; ++round) {
+    std::string calls, expected;
+    for (int id = 1; id <= at_once; ++id) calls += sleep(id), expected += late(id);
+    peer.send(calls);
+    const std::string said = peer.receive(expected.size());
+    for (int id = 1; id <= at_once; ++id) EXPECT_NE(said.find(late(id)), std::string::npos) << id;
+  }
+  EXPECT_EQ(entries_of("/proc/self/fd"), descriptors);
+  EXPECT_EQ(entries_of("/proc/self/task"), threads);
+  EXPECT_GT(begun, rounds * 30);
+  peer.close();
+  server.end();
+  EXPECT_EQ(told, begun) << "every handler that had begun";
 }
 
 TEST(Calls, that_are_under_way_are_answered_before_the_end) {
