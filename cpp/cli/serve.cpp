@@ -26,7 +26,7 @@ struct Flags {
   std::vector<std::string> listen, echo, udp;
   std::vector<std::string> protocols = {"frames"};
   std::string udp_reply = "upper";
-  std::string root, dialect = "default", durability = "close", users, commands;
+  std::string root, dialect = "default", durability, users, commands;
   std::string max_header = "1M", max_file, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::string max_body = "64M";
@@ -90,6 +90,7 @@ ServerOptions options_of(const Flags& flags) {
   if (flags.max_in_flight == 0) throw std::invalid_argument("--max-in-flight: at least 1");
   options.max_in_flight = flags.max_in_flight;
   options.threads = flags.threads;
+  if (!flags.durability.empty()) options.put_durability = durability_of(flags.durability);
   options.dialect = find_dialect(flags.dialect);
   if (!flags.users.empty()) options.users = std::make_shared<const Users>(flags.users);
   if (!flags.commands.empty()) options.commands = std::make_shared<const CommandTable>(flags.commands);
@@ -238,9 +239,9 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->envname("FRAMECALL_COMMANDS");
   command
       ->add_option("--durability", flags->durability,
-                   "none: leave it to the system; close: flush a file before it gets its name; full: its folder too")
+                   "none: leave it to the system; close: flush a file before it gets its name; full: its folder too "
+                   "(default: close, for file.put full)")
       ->check(CLI::IsMember({"none", "close", "full"}))
-      ->capture_default_str()
       ->envname("FRAMECALL_DURABILITY");
   command->add_option("--max-header", flags->max_header, "Largest header, bytes")
       ->capture_default_str()

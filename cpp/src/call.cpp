@@ -171,9 +171,10 @@ void write_call(std::string& out, const CallHead& head, std::uint64_t body_size)
   out += '}';
 }
 
-void write_reply(std::string& out, std::string_view id, const Response& response, bool closing) {
+void write_reply(std::string& out, std::string_view id, const Response& response, bool closing,
+                 std::uint64_t file_size) {
   out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"result\": ").append(response.result);
-  write_body_size(out, response.body.size());
+  write_body_size(out, response.body.size() + file_size);
   if (response.digest && !response.body.empty()) {
     out.append(", \"digest\": ").append(digest_member(response.body.view()));
   }

@@ -81,6 +81,10 @@ void Calls::begin_call(const CallHead& head, const Header& header, Decoder& deco
     receive(header, run_elsewhere(*method, head, request, true), true);
     return;
   }
+  if (method->name == "file.put") {
+    begin_put(head, header, decoder);
+    return;
+  }
   check_room(size);
   if (const auto body = decoder.take_whole_body()) {
     check_digest(head.digest, *body);
@@ -126,12 +130,26 @@ void Calls::check_room(std::uint64_t size) {
 
 void Calls::on_body(std::string_view bytes) {
   if (!receiving_) return;
+  if (receiving_->file) {
+    try {
+      receiving_->file->write(bytes);
+    } catch (const CallError& error) {  // the rest is dropped, if it is not too much
+      const auto failed = std::exchange(receiving_, nullptr);
+      const Failure failure{static_cast<std::int64_t>(error.code()), error.what(), error.data()};
+      if (connection_.body_left() > connection_.options().refusal_bytes) {
+        connection_.end_with(failed->id.empty() ? "null" : std::string_view(failed->id), failure);
+      } else {
+        fail(failed->id, failure);
+      }
+    }
+    return;
+  }
   receiving_->body.append(bytes);
   pass_on();
 }
 
 std::size_t Calls::room() const {
-  if (!receiving_) return 0;
+  if (!receiving_ || receiving_->file) return 0;
   if (receiving_->begun) return piece_size;
   return receiving_->body.size();
 }
@@ -166,6 +184,11 @@ void Calls::on_end(Header& scratch) {
   try {
     head.id = call_id(scratch);
     read_call(scratch, head);
+    if (received->file) {
+      Request request(head, std::string_view(), connection_.peer());
+      finish_put(head, request, std::move(received->file));
+      return;
+    }
     check_digest(head.digest, received->body.view());
     Request request(head, std::move(received->body), connection_.peer());
     run(*received->method, head, request);
@@ -415,7 +438,94 @@ void Calls::fail(std::string_view id, const Failure& failure) {
   connection_.out().append(encode_head(header, connection_.prefix()));
 }
 
+// A body of any size, which goes to the disk as it comes. What cannot be stored is refused before any of it is taken.
+void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decoder) {
+  Request request(head, std::string_view(), connection_.peer());
+  std::unique_ptr<IncomingFile> file;
+  try {
+    file = std::make_unique<IncomingFile>(connection_.options(), request.params(), decoder.body_left());
+  } catch (const CallError& error) {
+    if (decoder.body_left() <= connection_.options().refusal_bytes) throw;
+    throw TooLarge{{static_cast<std::int64_t>(error.code()), error.what(), error.data()}};
+  }
+  if (const auto body = decoder.take_whole_body()) {
+    if (!body->empty()) file->write(*body);
+    finish_put(head, request, std::move(file));
+    return;
+  }
+  receive(header, nullptr, false);
+  receiving_->file = std::move(file);
+  receiving_->id = head.id;
+}
+
+void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file) {
+  request.keep();
+  const Responder reply = responder_for(begin(head, request));
+  asio::post(*connection_.state().workers, [file = std::shared_ptr<IncomingFile>(std::move(file)), reply,
+                                            peer = connection_.peer(), &state = connection_.state()] {
+    try {
+      Response response = file->finish();
+      ++state.uploads;
+      state.log(LogLevel::info,
+                peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
+      reply(std::move(response));
+    } catch (...) {
+      reply.current_exception();
+    }
+  });
+}
+
+// On a thread that may wait for the disk.
+void Calls::file_method(const CallHead& head, Request& request) {
+  files_of(connection_.options());
+  request.keep();
+  const auto pending = begin(head, request);
+  const auto shared = std::make_shared<Request>(std::move(request));
+  asio::post(*connection_.state().workers,
+             [this, files = connection_.options().files, shared, pending, address = connection_.loop_address(),
+              connection = connection_.weak_from_this()] {
+               std::optional<Failure> failure;
+               std::shared_ptr<OutgoingFile> file;
+               auto response = std::make_shared<Response>();
+               try {
+                 if (shared->method() == "file.get") {
+                   file = std::make_shared<OutgoingFile>(get_file(*files, shared->params()));
+                 } else {
+                   *response = answer_about_files(*files, shared->method(), shared->params());
+                 }
+               } catch (...) {
+                 failure = current_failure();
+               }
+               address->post([this, connection, pending, file, response, failure] {
+                 const auto own = connection.lock();  // and with it this
+                 if (!own) return;
+                 own->on_own_thread([&] {
+                   if (file) {
+                     send_file(*pending, *file);
+                   } else {
+                     finish(*pending, failure ? nullptr : response.get(), failure ? &*failure : nullptr);
+                   }
+                 });
+               });
+             });
+}
+
+void Calls::send_file(Pending& pending, OutgoingFile& answer) {
+  if (!self_) return;  // closed meanwhile
+  if (--running_ == 0) self_.reset();
+  if (pending.answered || pending.id.empty()) return;
+  forget(pending, CallError(ErrorCode::failed_precondition, "the call is answered"));
+  std::string& header = reply_header();
+  write_reply(header, pending.id, answer.response, connection_.draining(), answer.file.length());
+  connection_.out().append(encode_head(header, connection_.prefix()));
+  connection_.out().append(std::move(answer.file));
+}
+
 void Calls::server_method(const CallHead& head, Request& request) {
+  if (head.method.starts_with("file.")) {
+    file_method(head, request);
+    return;
+  }
   Response response;
   if (head.method == "rpc.cancel") {
     cancel(request);

@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "event_loop.hpp"
+#include "file_calls.hpp"
 #include "framecall/buffer.hpp"
 #include "framecall/call.hpp"
 #include "framecall/digest.hpp"
@@ -78,6 +79,8 @@ class Calls {
     bool large = false;  // goes to the stream in pieces, the first of which has gone
     bool begun = false;
     std::optional<Digest> sum;
+    std::unique_ptr<IncomingFile> file;  // where the body goes, of file.put
+    std::string id;                      // of which
   };
 
   void begin_call(const CallHead& head, const Header& header, Decoder& decoder);
@@ -103,6 +106,10 @@ class Calls {
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
   void server_method(const CallHead& head, Request& request);
+  void begin_put(const CallHead& head, const Header& header, Decoder& decoder);
+  void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);
+  void file_method(const CallHead& head, Request& request);
+  void send_file(Pending& pending, OutgoingFile& answer);
   void cancel(Request& request);
 
   Connection& connection_;

@@ -1,12 +1,14 @@
 #include "client_connection.hpp"
 
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -18,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 // A blocking receive wakes up as often as this to look at the clock and for the check: one system call less than poll() and
 // a receive, for every reply that comes sooner.
 constexpr auto slice = std::chrono::milliseconds(100);
+constexpr std::uint64_t piece_size = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::size_t block_size = 1 << 20;
 
 std::chrono::milliseconds left_until(Clock::time_point deadline) {
   return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), std::chrono::milliseconds(0));
@@ -67,6 +71,53 @@ void ClientConnection::send(std::string_view head, std::string_view body, Deadli
       broken_ = errno;
     }
   }
+}
+
+bool ClientConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
+                                 std::chrono::milliseconds timeout,
+                                 const std::function<void(std::uint64_t)>& progress) {
+  const WithoutSigpipe without_sigpipe;
+  std::string block;  // for files that cannot go to a socket by themselves
+  auto at = static_cast<off_t>(offset);
+  for (auto last = Clock::now(); static_cast<std::uint64_t>(at) < size && broken_ == 0;) {
+    const auto left =
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(at), piece_size));
+    const ssize_t count = send_piece(file, path, at, left, block);
+    if (count > 0) {
+      last = Clock::now();
+      progress(static_cast<std::uint64_t>(at));
+    } else if (count == 0) {
+      throw std::runtime_error(path + ": became shorter while it was sent");
+    } else if (errno != EAGAIN && errno != EINTR) {
+      broken_ = errno;
+    } else if (Clock::now() - last > timeout) {
+      throw std::system_error(ETIMEDOUT, std::generic_category(), shown_);
+    }
+    if (check_) check_();
+    if (has_words()) return false;
+  }
+  return broken_ == 0;
+}
+
+// As sendfile(): what has left, or -1 and the errno.
+ssize_t ClientConnection::send_piece(int file, const std::string& path, off_t& offset, std::size_t size,
+                                     std::string& block) {
+  if (block.empty()) {
+    const ssize_t count = ::sendfile(socket_, file, &offset, size);
+    if (count >= 0 || (errno != EINVAL && errno != ENOSYS && errno != EIO)) return count;
+    if (errno == EIO) throw std::system_error(errno, std::generic_category(), path);
+    block.resize(block_size);
+  }
+  ssize_t count = ::pread(file, block.data(), std::min(size, block.size()), offset);
+  if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), path);
+  if (count > 0) count = ::send(socket_, block.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
+  offset += std::max<ssize_t>(count, 0);
+  return count;
+}
+
+bool ClientConnection::has_words() const {
+  char byte = 0;
+  return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 // False: there is nothing now.

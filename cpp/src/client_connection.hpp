@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,11 @@ class ClientConnection {
   /// Both in one segment if they fit. Whatever the peer says meanwhile is kept for receive(). A connection that breaks under
   /// it is told by receive(), behind the replies that came before. Throws std::system_error with timed_out.
   void send(std::string_view head, std::string_view body, Deadline deadline);
+  /// The bytes of a file from `offset` to `size`, from the page cache to the socket where the system can. False: the peer
+  /// answered before all was sent, or the connection broke; receive() tells. `path`, for messages. Throws std::system_error
+  /// for the file, and timed_out without progress for `timeout`; std::runtime_error if it became shorter.
+  bool send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
+                 std::chrono::milliseconds timeout, const std::function<void(std::uint64_t)>& progress);
   /// Nothing of what was sent last has left: the peer cannot know of it.
   bool sent_nothing() const { return sent_nothing_; }
   /// The next reply, or a piece of one; valid until the next call. Throws std::system_error: timed_out, or whatever ended the
@@ -46,6 +52,8 @@ class ClientConnection {
 
  private:
   bool receive_while_sending();
+  bool has_words() const;
+  ssize_t send_piece(int file, const std::string& path, off_t& offset, std::size_t size, std::string& block);
   std::size_t receive_some(char* to, std::size_t size, Deadline deadline);
   void wait(short events, Deadline deadline) const;
   [[noreturn]] void lost(int errno_value) const;

@@ -58,6 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string& scratch() { return loop_.text; }
   bool draining() const { return loop_.draining; }
   std::int64_t now() const { return loop_.now; }
+  std::uint64_t body_left() const { return decoder_.body_left(); }
   ServerState& state() { return loop_.state; }
   Deadlines::iterator add_deadline(std::uint64_t milliseconds, const std::string& id);
   void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "connection.hpp"
+#include "file_calls.hpp"
 #include "framecall/json_text.hpp"
 
 namespace framecall {
@@ -36,11 +37,6 @@ std::string last_part(const Dialect& dialect, std::string_view name) {
   if (!dialect.last_path_part) return std::string(name);
   const std::size_t slash = name.find_last_of("/\\");
   return std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
-}
-
-FileStore& files_of(const ServerOptions& options) {
-  if (options.files) return *options.files;
-  throw CallError(ErrorCode::failed_precondition, "this server takes no files");
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ void ServerState::log(LogLevel level, std::string_view line) {
 
 void ServerState::start_threads() {
   const Dialect& dialect = options.dialect;
-  const bool flushes = options.files && options.files->durability() != Durability::none;
-  if (flushes || !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none) {
+  if (options.files || !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none) {
     workers.emplace(worker_threads);
   }
   if (options.router->has_pool_methods()) pool.emplace(std::max<std::size_t>(options.pool_threads, 1));

@@ -18,6 +18,10 @@ constexpr std::size_t max_vectors = 16;
 
 }  // namespace
 
+std::uint64_t OutQueue::left_of(const Segment& segment) {
+  return segment.file->offset() + segment.file->length() - static_cast<std::uint64_t>(segment.offset);
+}
+
 OutQueue::Segment& OutQueue::tail() {
   if (segments_.empty() || segments_.back().file) segments_.emplace_back();
   return segments_.back();
@@ -40,8 +44,10 @@ void OutQueue::append(Buffer block) {
 }
 
 void OutQueue::append(FileStore::Download file) {
-  if (file.size() == 0) return;
-  segments_.emplace_back().file = std::make_unique<FileStore::Download>(std::move(file));
+  if (file.length() == 0) return;
+  Segment& segment = segments_.emplace_back();
+  segment.offset = static_cast<off_t>(file.offset());
+  segment.file = std::make_unique<FileStore::Download>(std::move(file));
   ++files_;
 }
 
@@ -58,7 +64,7 @@ const OutQueue::Segment& OutQueue::next_file() const {
 
 std::uint64_t OutQueue::file_left() const {
   const Segment& segment = next_file();
-  return segment.file->size() - static_cast<std::uint64_t>(segment.offset);
+  return left_of(segment);
 }
 
 const std::string& OutQueue::file_name() const { return next_file().file->name(); }
@@ -121,7 +127,7 @@ ssize_t OutQueue::send_memory(int socket) {
 // From the page cache to the socket where the system can.
 ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
   Segment& segment = segments_[first_];
-  const std::uint64_t left = segment.file->size() - static_cast<std::uint64_t>(segment.offset);
+  const std::uint64_t left = left_of(segment);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece_size));
   const int file = segment.file->descriptor();
   ssize_t count = 0;
@@ -133,7 +139,7 @@ ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
     if (count > 0) count = ::send(socket, block, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
     segment.offset += std::max<ssize_t>(count, 0);
   }
-  if (count > 0 && static_cast<std::uint64_t>(segment.offset) == segment.file->size()) pop();
+  if (count > 0 && left_of(segment) == 0) pop();
   return count;
 }
 

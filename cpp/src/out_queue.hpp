@@ -48,6 +48,7 @@ class OutQueue {
     std::unique_ptr<FileStore::Download> file;
     off_t offset = 0;
   };
+  static std::uint64_t left_of(const Segment& segment);
   Segment& tail();
   const Segment& next_file() const;
   void pop();

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <csignal>
 #include <ctime>
 #include <optional>
 #include <stdexcept>
@@ -35,30 +34,6 @@ constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are
 constexpr auto look_again = milliseconds(50);
 constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
 constexpr auto shortest_quiet = milliseconds(50);
-
-// sendfile() has no MSG_NOSIGNAL: keep the SIGPIPE of a lost peer from this thread, and from the program.
-class WithoutSigpipe {
- public:
-  WithoutSigpipe() {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  WithoutSigpipe(const WithoutSigpipe&) = delete;
-  ~WithoutSigpipe() {
-    const timespec at_once{};
-    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
- private:
-  sigset_t pipe_, before_;
-  bool was_pending_;
-};
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
 Dialect to_read(const Dialect& dialect) {

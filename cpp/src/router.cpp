@@ -51,12 +51,31 @@ Router::Router() {
   on("echo", echo).summary = "params and body, unchanged";
   on("upper", upper).summary = "the body in ASCII upper case, as bytes.upper()";
   on("rpc.ping", ping).summary = "\"pong\", and the body unchanged";
-  for (const char* name : {"rpc.cancel", "rpc.health", "rpc.stats"}) {
+  const auto server_method = [this](const char* name, const char* summary, std::vector<ParameterInfo> parameters) {
     Method method;
     method.name = name;
+    method.summary = summary;
     method.where = Method::Where::server;
+    method.parameters = std::move(parameters);
     insert(std::move(method));
-  }
+  };
+  const Json text = {{"type", "string"}}, size = {{"type", "integer"}, {"minimum", 0}}, flag = {{"type", "boolean"}};
+  server_method("rpc.cancel", "ends a call that is under way", {{"id", true, Json::object()}});
+  server_method("rpc.health", "SERVING or NOT_SERVING", {});
+  server_method("rpc.stats", "what the server has done", {});
+  server_method("file.put", "stores the body as a file, whole and on disk",
+                {{"name", true, text},
+                 {"size", true, size},
+                 {"offset", false, size},
+                 {"sha256", false, text},
+                 {"if_exists", false, {{"enum", {"replace", "reject"}}}}});
+  server_method("file.get", "a file, or a range of it, as the body",
+                {{"name", true, text}, {"offset", false, size}, {"length", false, size}});
+  server_method("file.list", "the files, sorted, a page at a time",
+                {{"prefix", false, text}, {"after", false, text}, {"limit", false, size}});
+  server_method("file.stat", "size and time of a file; with partial, the bytes of a cut-off file.put",
+                {{"name", true, text}, {"partial", false, flag}});
+  server_method("file.remove", "removes a file", {{"name", true, text}});
   on("rpc.discover", [this] { return discover(); }).summary = "the OpenRPC document of this server";
 }
 

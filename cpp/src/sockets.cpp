@@ -129,6 +129,7 @@ void set_blocking(int socket, std::chrono::milliseconds slice) {
   timeval time{};
   time.tv_usec = static_cast<suseconds_t>(std::chrono::microseconds(slice).count());
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);
 }
 

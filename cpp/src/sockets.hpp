@@ -3,7 +3,10 @@
 
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <ctime>
 #include <functional>
 #include <string>
 
@@ -40,9 +43,33 @@ Endpoint connected_endpoint(int socket, const std::string& shown);
 /// A peer's address for messages; "unix" for the other end of a Unix socket.
 std::string peer_name(const sockaddr_storage& address);
 
+/// sendfile() has no MSG_NOSIGNAL: keep the SIGPIPE of a lost peer from this thread, and from the program.
+class WithoutSigpipe {
+ public:
+  WithoutSigpipe() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    ::sigpending(&pending);
+    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  WithoutSigpipe(const WithoutSigpipe&) = delete;
+  ~WithoutSigpipe() {
+    const timespec at_once{};
+    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_, before_;
+  bool was_pending_;
+};
+
 void set_no_delay(int socket);
 
-/// recv() waits again, but for `slice` at most: EAGAIN then.
+/// Receiving and sending wait again, but for `slice` at most: EAGAIN then.
 void set_blocking(int socket, std::chrono::milliseconds slice);
 
 }  // namespace framecall

@@ -86,8 +86,8 @@ void UdpService::call(std::string_view body, const Sender& sender) {
     if (method == nullptr) {
       throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
     }
-    if (head.more || method->streams) {
-      throw CallError(ErrorCode::invalid_request, "a stream does not fit into datagrams");
+    if (head.more || method->streams || head.method.starts_with("file.")) {
+      throw CallError(ErrorCode::invalid_request, "streams and files do not fit into datagrams");
     }
     check_digest(head.digest, body);
     const std::string peer = peer_name(sender.address);

@@ -45,7 +45,9 @@ void store(FileStore& files, std::string_view name, std::string_view content) {
 }
 
 std::vector<fs::path> instances_in(const fs::path& root) {
-  return {fs::directory_iterator(root / ".framecall"), fs::directory_iterator()};
+  std::vector<fs::path> folders(fs::directory_iterator(root / ".framecall"), {});
+  std::erase(folders, root / ".framecall" / "parts");  // of all instances
+  return folders;
 }
 
 TEST(FileStore, takes_every_plain_name_and_no_other) {

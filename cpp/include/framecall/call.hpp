@@ -78,8 +78,7 @@ class Request {
   bool cancelled() const { return stop_.stop_requested(); }
   /// To wait for it, in handlers that do not run on the event loop: std::condition_variable_any, std::stop_callback.
   std::stop_token stop_token() const { return stop_.get_token(); }
-  /// For those who run the handler.
-  std::stop_source& stop_source();
+  std::stop_source& stop_source();  ///< for those who run the handler
 
   /// Copies what is borrowed.
   void keep();
@@ -109,7 +108,9 @@ struct Response {
 };
 
 /// Appends the header of a reply as JSON text. `closing`: with the hint that it is the last one on this connection.
-void write_reply(std::string& out, std::string_view id, const Response& response, bool closing = false);
+/// `file_size`: bytes that follow instead of a body.
+void write_reply(std::string& out, std::string_view id, const Response& response, bool closing = false,
+                 std::uint64_t file_size = 0);
 /// The same for a part of a stream: `key` is "result" in a reply, "item" in a request.
 void write_part(std::string& out, std::string_view id, std::string_view key, const Part& part, bool more);
 
@@ -119,14 +120,13 @@ void write_error(std::string& out, std::string_view id, std::int64_t code, std::
 
 /// The member `digest` for a body, as JSON text.
 std::string digest_member(std::string_view body);
-/// The SHA-256 that a `digest` announces, in base64; nothing if it is empty or names other algorithms only, which RFC 9530
-/// lets pass.
+/// The SHA-256 that a `digest` announces, in base64; nothing for other algorithms, which RFC 9530 lets pass.
 std::optional<std::string> announced_sha256(std::string_view digest);
 /// Throws CallError(data_loss) unless `body` is what `digest` announces.
 void check_digest(std::string_view digest, std::string_view body);
 void check_sha256(const std::string& announced, const std::string& actual);
 
-/// What a handler has thrown, in its own words (message_text()), even if there is no memory for them; for a catch block.
+/// For a catch block: what a handler has thrown, as message_text(), even if there is no memory for it.
 struct Failure {
   std::int64_t code;
   std::string message, data;

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace framecall {
@@ -30,6 +32,11 @@ class FileStore {
  public:
   class Upload;
   class Download;
+  struct Entry {
+    std::string name;
+    std::uint64_t size = 0;
+    std::int64_t mtime = 0;  ///< seconds since 1970
+  };
 
   /// Throws std::system_error unless `root` is a folder that can be written to.
   explicit FileStore(std::filesystem::path root, Durability durability = Durability::close);
@@ -39,12 +46,29 @@ class FileStore {
   /// A file on its way in. Throws CallError for a bad name, a folder under the name, or what the system refuses.
   /// A root folder that was removed and made again is found again.
   Upload begin(std::string_view name);
+  /// The same for a file whose part stays when it is cut off, so that a later attempt can go on: for 24 hours, also over a
+  /// restart and for other servers of this root. `offset`: bytes that are there already; 0 begins anew, others must be what
+  /// there is, else CallError(aborted) with the right one as `offset` in its data. While somebody else writes the same part,
+  /// this one is an Upload as by begin(), and for other offsets CallError(unavailable).
+  Upload resume(std::string_view name, std::uint64_t offset);
+  /// Bytes of a part that was cut off; 0: there is none.
+  std::uint64_t partial_size(std::string_view name);
 
   /// A regular file, open for reading: it stays as it is now, whatever happens to its name. Throws CallError for a bad
   /// name, not_found for one that is no regular file (links are not followed), or what the system refuses.
   Download open(std::string_view name);
   /// The names of the regular files, sorted bytewise. Throws CallError.
   std::vector<std::string> list();
+  /// The same with sizes and times, of names that begin with `prefix` and come behind `after`, at most `limit`.
+  std::vector<Entry> entries(std::string_view prefix, std::string_view after, std::size_t limit);
+  /// Of a regular file. Throws CallError(not_found) for anything else.
+  Entry stat(std::string_view name);
+  /// Something is under the name.
+  bool exists(std::string_view name);
+  /// Removes a regular file, or the link, FIFO or socket under the name; those who read it go on. Throws CallError.
+  void remove(std::string_view name);
+  /// Bytes that may still be stored, for all files together.
+  std::uint64_t free_space();
 
   const std::filesystem::path& root() const { return root_; }
   Durability durability() const { return durability_; }
@@ -52,6 +76,8 @@ class FileStore {
  private:
   struct Folders;
   std::shared_ptr<Folders> folders();
+  template <class Open>
+  auto with_folders(std::string_view name, Open open);
   void reopen(const std::shared_ptr<Folders>& stale);
 
   std::filesystem::path root_;
@@ -69,18 +95,24 @@ class FileStore::Download {
 
   const std::string& name() const { return name_; }
   std::uint64_t size() const { return size_; }
+  std::int64_t mtime() const { return mtime_; }  ///< seconds since 1970
   int descriptor() const { return descriptor_; }
+  /// What of it is meant: all, unless a range was set. Throws CallError(out_of_range) for one beyond the end.
+  std::uint64_t offset() const { return offset_; }
+  std::uint64_t length() const { return length_; }
+  void set_range(std::uint64_t offset, std::optional<std::uint64_t> length);
 
  private:
   friend class FileStore;
-  Download(std::string name, int descriptor, std::uint64_t size);
+  Download(std::string name, int descriptor) : name_(std::move(name)), descriptor_(descriptor) {}
 
   std::string name_;
   int descriptor_;
-  std::uint64_t size_;
+  std::uint64_t size_ = 0, offset_ = 0, length_ = 0;
+  std::int64_t mtime_ = 0;
 };
 
-/// A part file. Without publish() it leaves nothing behind. One thread at a time.
+/// A part file. Without publish() it leaves nothing behind, unless it can be resumed. One thread at a time.
 class FileStore::Upload {
  public:
   Upload(Upload&&) noexcept;
@@ -91,14 +123,25 @@ class FileStore::Upload {
   void write(std::string_view bytes);
   /// Gives the file its name, replacing what was there. May wait for the disk, see Durability. Throws CallError; the
   /// old file is then untouched (unless only the flush of the folder failed).
-  void publish();
+  void publish() { publish(durability_, true); }
+  /// The same, pushed to the disk as far as this says. Without `replace` CallError(already_exists) if the name is taken; the
+  /// part is removed then.
+  void publish(Durability durability, bool replace);
+  /// The SHA-256 of all that is in it, read once more from its start: lower-case hexadecimal digits. Throws CallError.
+  std::string sha256() const;
+  /// Nothing of it is of use: it leaves nothing behind, though it could be resumed.
+  void discard() { kept_ = false; }
 
   const std::string& name() const { return name_; }
+  /// With what earlier attempts brought.
   std::uint64_t size() const { return size_; }
 
  private:
   friend class FileStore;
-  Upload(std::shared_ptr<Folders> folders, Durability durability, std::string name, std::string part, int descriptor);
+  Upload(std::shared_ptr<Folders> folders, Durability durability, std::string name, std::string part, int descriptor,
+         bool kept = false);
+  int part_folder() const;
+  bool take_free_name() const;
   [[noreturn]] void fail(const char* what, int errno_value) const;
 
   std::shared_ptr<Folders> folders_;
@@ -106,6 +149,8 @@ class FileStore::Upload {
   std::string name_;
   std::string part_;  // name in the instance's folder
   int descriptor_;    // -1 once closed
+  bool resumable_;    // in the folder of those that can be gone on with
+  bool kept_;         // and stays there
   std::uint64_t size_ = 0;
 };
 

@@ -32,7 +32,9 @@ struct Protocols {
 
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
-  std::shared_ptr<FileStore> files;      ///< takes the uploads; null: they are refused
+  std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused, file.put and its like too
+  Durability put_durability =
+      Durability::full;  ///< of file.put, whose answer says that the file is there; uploads: the store's
   std::shared_ptr<const Router> router;  ///< the methods; null: just those of Router()
   Dialect dialect;
   std::shared_ptr<const Users> users;            ///< for dialects with a login; null: nobody gets in

@@ -1,0 +1,189 @@
+#include "file_calls.hpp"
+
+#include <algorithm>
+#include <initializer_list>
+#include <utility>
+
+#include "framecall/error.hpp"
+
+namespace framecall {
+namespace {
+
+constexpr std::size_t default_page = 1000, largest_page = 10000;  // files of one answer of file.list
+
+[[noreturn]] void refuse(const std::string& what) { throw CallError(ErrorCode::invalid_params, what); }
+
+// The params of a method: an object, or nothing.
+class Params {
+ public:
+  Params(const Json& params, std::initializer_list<std::string_view> known) : params_(params) {
+    if (params.is_null()) return;
+    if (!params.is_object()) refuse("params: expected an object, got " + printable(dump_json(params), 60));
+    for (const auto& [key, value] : params.items()) {
+      if (std::find(known.begin(), known.end(), key) == known.end()) refuse("unknown parameter " + printable(key, 40));
+    }
+  }
+
+  std::optional<std::string> text(const char* name) const {
+    const Json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_string()) refuse(expected(name, "a string", *value));
+    return value->get<std::string>();
+  }
+  std::optional<std::uint64_t> size(const char* name) const {
+    const Json* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_number_unsigned() && !(value->is_number_integer() && value->get<std::int64_t>() >= 0)) {
+      refuse(expected(name, "an integer, 0 or more", *value));
+    }
+    const auto number = value->get<std::uint64_t>();
+    if (number > std::uint64_t{INT64_MAX}) refuse(expected(name, "an integer below 2^63", *value));
+    return number;
+  }
+  bool flag(const char* name) const {
+    const Json* value = find(name);
+    if (value == nullptr) return false;
+    if (!value->is_boolean()) refuse(expected(name, "true or false", *value));
+    return value->get<bool>();
+  }
+  std::string name() const {
+    auto name = text("name");
+    if (!name) refuse("parameter name is missing");
+    check_file_name(*name);
+    return std::move(*name);
+  }
+
+ private:
+  const Json* find(const char* name) const {
+    if (params_.is_null()) return nullptr;
+    const auto found = params_.find(name);
+    return found == params_.end() || found->is_null() ? nullptr : &*found;
+  }
+  static std::string expected(const char* name, const char* what, const Json& got) {
+    return std::string("parameter ") + name + ": expected " + what + ", got " + printable(dump_json(got), 60);
+  }
+  const Json& params_;
+};
+
+void limit(std::uint64_t most, std::uint64_t got, const std::string& message) {
+  if (got > most) throw CallError(ErrorCode::resource_exhausted, message, limit_data(most, got));
+}
+
+Json entry_value(const FileStore::Entry& entry) {
+  return {{"name", entry.name}, {"size", entry.size}, {"mtime", entry.mtime}};
+}
+
+}  // namespace
+
+FileStore& files_of(const ServerOptions& options) {
+  if (!options.files) throw CallError(ErrorCode::failed_precondition, "this server takes no files");
+  return *options.files;
+}
+
+IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::uint64_t body_size)
+    : files_(options.files), durability_(options.put_durability) {
+  FileStore& files = files_of(options);
+  const Params params(all, {"name", "size", "offset", "sha256", "if_exists"});
+  name_ = params.name();
+  const auto size = params.size("size");
+  if (!size) refuse("parameter size is missing");
+  size_ = *size;
+  const std::uint64_t offset = params.size("offset").value_or(0);
+  if (offset > size_ || body_size != size_ - offset) {
+    refuse("a body of " + std::to_string(body_size) + " bytes, where size " + std::to_string(size_) + " and offset " +
+           std::to_string(offset) + " leave another number");
+  }
+  sha256_ = params.text("sha256");
+  const std::string if_exists = params.text("if_exists").value_or("replace");
+  if (if_exists != "replace" && if_exists != "reject") {
+    refuse("parameter if_exists: expected \"replace\" or \"reject\", got " + printable(if_exists, 40));
+  }
+  replace_ = if_exists == "replace";
+  limit(options.max_file, size_,
+        "a file of " + std::to_string(size_) + " bytes: max_file is " + std::to_string(options.max_file));
+  const std::uint64_t free = files.free_space();
+  limit(free, body_size, "a body of " + std::to_string(body_size) + " bytes: the disk has " + std::to_string(free));
+  if (offset == size_ && size_ > 0 && sha256_ && files.partial_size(name_) == 0) return;
+  if (!replace_ && files.exists(name_)) {
+    throw CallError(ErrorCode::already_exists, "\"" + printable(name_) + "\" is there already");
+  }
+  upload_.emplace(files.resume(name_, offset));
+  if (offset == 0) sum_.emplace(DigestKind::sha256);
+}
+
+void IncomingFile::write(std::string_view bytes) {
+  if (sum_) sum_->update(bytes);
+  upload_->write(bytes);
+}
+
+Response IncomingFile::finish() {
+  if (!upload_) return compare_with_what_is_there();
+  const std::string sha256 = sum_ ? sum_->finish() : upload_->sha256();
+  if (sha256_ && *sha256_ != sha256) {
+    upload_->discard();
+    throw CallError(ErrorCode::data_loss, "\"" + printable(name_) + "\": its SHA-256 is " + sha256 +
+                                              ", announced was " + printable(*sha256_, 80));
+  }
+  upload_->publish(durability_, replace_);
+  return answer(sha256);
+}
+
+// The attempt before was cut off when the file had its name, and its sender did not learn it.
+Response IncomingFile::compare_with_what_is_there() const {
+  try {
+    const FileStore::Download file = files_->open(name_);
+    if (file.size() == size_ && digest_of_file(DigestKind::sha256, file.descriptor()) == *sha256_) {
+      return answer(*sha256_);
+    }
+  } catch (const CallError&) {
+    // Whatever is there is not the file.
+  }
+  throw CallError(ErrorCode::aborted, "\"" + printable(name_) + "\": there is no part of it here", R"({"offset": 0})");
+}
+
+Response IncomingFile::answer(const std::string& sha256) const {
+  return Response(Json{{"name", name_}, {"size", size_}, {"sha256", sha256}});
+}
+
+OutgoingFile get_file(FileStore& files, const Json& all) {
+  const Params params(all, {"name", "offset", "length"});
+  FileStore::Download file = files.open(params.name());
+  file.set_range(params.size("offset").value_or(0), params.size("length"));
+  const Json result = {{"name", file.name()},
+                       {"size", file.size()},
+                       {"offset", file.offset()},
+                       {"length", file.length()},
+                       {"mtime", file.mtime()}};
+  return {Response(result), std::move(file)};
+}
+
+Response answer_about_files(FileStore& files, std::string_view method, const Json& all) {
+  if (method == "file.list") {
+    const Params params(all, {"prefix", "after", "limit"});
+    const std::uint64_t page = params.size("limit").value_or(default_page);
+    if (page < 1 || page > largest_page) {
+      refuse("parameter limit: expected 1 .. " + std::to_string(largest_page) + ", got " + std::to_string(page));
+    }
+    const auto size = static_cast<std::size_t>(page);
+    auto entries = files.entries(params.text("prefix").value_or(""), params.text("after").value_or(""), size + 1);
+    Json result = {{"files", Json::array()}, {"next", nullptr}};
+    if (entries.size() > size) {
+      entries.pop_back();
+      result["next"] = entries.back().name;
+    }
+    for (const FileStore::Entry& entry : entries) result["files"].push_back(entry_value(entry));
+    return Response(result);
+  }
+  if (method == "file.stat") {
+    const Params params(all, {"name", "partial"});
+    const std::string name = params.name();
+    if (params.flag("partial")) return Response(Json{{"offset", files.partial_size(name)}});
+    return Response(entry_value(files.stat(name)));
+  }
+  const Params params(all, {"name"});
+  const std::string name = params.name();
+  files.remove(name);
+  return Response(Json{{"name", name}});
+}
+
+}  // namespace framecall

@@ -1,0 +1,57 @@
+// The methods file.put, file.get, file.list, file.stat and file.remove (PROTOCOL.md, section 5), without the connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "framecall/call.hpp"
+#include "framecall/digest.hpp"
+#include "framecall/file_store.hpp"
+#include "framecall/server_options.hpp"
+
+namespace framecall {
+
+/// A file that comes in as the body of file.put. Everything throws CallError.
+class IncomingFile {
+ public:
+  /// `body_size`: what the header announces. Refuses what has no room, before any of it is taken.
+  IncomingFile(const ServerOptions& options, const Json& params, std::uint64_t body_size);
+
+  void write(std::string_view bytes);
+  /// Checks, flushes, gives it its name: waits for the disk. The answer to the call.
+  Response finish();
+  const std::string& name() const { return name_; }
+  std::uint64_t size() const { return size_; }
+
+ private:
+  Response answer(const std::string& sha256) const;
+  Response compare_with_what_is_there() const;
+
+  std::shared_ptr<FileStore> files_;
+  Durability durability_;
+  std::string name_;
+  std::uint64_t size_;
+  std::optional<std::string> sha256_;  // as announced
+  bool replace_ = true;
+  std::optional<FileStore::Upload> upload_;  // none: an earlier attempt may have stored all of it
+  std::optional<Digest> sum_;                // of what has come, if it is all of it
+};
+
+/// What file.get answers with.
+struct OutgoingFile {
+  Response response;
+  FileStore::Download file;
+};
+
+/// The options' files; throws CallError(failed_precondition) where there are none.
+FileStore& files_of(const ServerOptions& options);
+
+/// These wait for the disk.
+OutgoingFile get_file(FileStore& files, const Json& params);
+/// file.list, file.stat, file.remove.
+Response answer_about_files(FileStore& files, std::string_view method, const Json& params);
+
+}  // namespace framecall

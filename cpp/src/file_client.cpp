@@ -1,0 +1,321 @@
+#include "framecall/file_client.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <future>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "client_call.hpp"
+#include "client_connection.hpp"
+#include "framecall/call.hpp"
+#include "framecall/digest.hpp"
+#include "framecall/error.hpp"
+#include "framecall/json.hpp"
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint64_t piece_limit = 1 << 20;  // replies with larger bodies come in pieces
+constexpr int busy_attempts = 20;               // while the server has not noticed that the attempt before is gone
+constexpr std::chrono::milliseconds busy_pause(100);
+
+[[noreturn]] void fail(const std::filesystem::path& path, int errno_value) {
+  throw std::system_error(errno_value, std::generic_category(), path.string());
+}
+
+// A file of this machine.
+class LocalFile {
+ public:
+  LocalFile(const std::filesystem::path& path, int flags)
+      : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (descriptor_ < 0) fail(path_, errno);
+  }
+  LocalFile(const LocalFile&) = delete;
+  ~LocalFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+  struct stat status() const {
+    struct stat status{};
+    if (::fstat(descriptor_, &status) != 0) fail(path_, errno);
+    return status;
+  }
+  void write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+      if (count < 0 && errno != EINTR) fail(path_, errno);
+      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+  void close() {  // some file systems tell only here that they have no room
+    if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail(path_, errno);
+  }
+
+ private:
+  const std::filesystem::path path_;
+  int descriptor_;
+};
+
+FileInfo info_of(const Json& value) {
+  FileInfo info;
+  info.name = value.at("name").get<std::string>();
+  info.size = value.at("size").get<std::uint64_t>();
+  info.mtime = value.at("mtime").get<std::int64_t>();
+  return info;
+}
+
+}  // namespace
+
+class FileClient::Implementation {
+ public:
+  Implementation(const Endpoint& endpoint, ClientOptions options)
+      : endpoint_(endpoint), shown_(endpoint.to_string()), options_(std::move(options)) {}
+
+  Json call(std::string_view method, const Json& params) {
+    begin(method, params, 0);
+    CallReply& reply = receive();
+    return parse_json(whole(reply).result);
+  }
+
+  Transfer put(const std::filesystem::path& path, std::string_view name, const PutOptions& options) {
+    const LocalFile file(path, O_RDONLY | O_NONBLOCK);
+    const auto before = file.status();
+    if (!S_ISREG(before.st_mode)) throw std::runtime_error(path.string() + ": not a regular file");
+    const auto size = static_cast<std::uint64_t>(before.st_size);
+    // What a resumed part was made of is not known: the server has to end up with what is here now.
+    std::string sha256 = options.resume ? digest_of_file(DigestKind::sha256, file.get()) : std::string();
+    std::uint64_t offset = options.resume ? partial(name) : 0;
+    if (options.resume && (offset == 0 || offset > size)) offset = size > 0 && offset == 0 ? size : 0;
+    for (int attempt = 0;; ++attempt) {
+      try {
+        return send(file, path, name, size, offset, sha256, options);
+      } catch (const RemoteError& error) {
+        const bool busy = error.code() == static_cast<int>(ErrorCode::unavailable);
+        if (!options.resume || attempt >= busy_attempts || offset == 0) throw;
+        if (busy) {
+          pause();
+        } else if (error.code() == static_cast<int>(ErrorCode::aborted)) {
+          offset = parse_json(error.data()).value("offset", std::uint64_t{0});
+          if (offset > size) offset = 0;
+        } else if (error.code() == static_cast<int>(ErrorCode::data_loss)) {
+          offset = 0;  // the part was of another file
+        } else {
+          throw;
+        }
+      }
+    }
+  }
+
+  Transfer read(std::string_view name, std::uint64_t offset, std::optional<std::uint64_t> length,
+                const std::function<void(const Json& head)>& begin_with,
+                const std::function<void(std::string_view)>& sink, const FileProgress& progress) {
+    Json params = {{"name", name}, {"offset", offset}};
+    if (length) params["length"] = *length;
+    begin("file.get", params, 0);
+    Transfer transfer;
+    Json head;
+    for (bool more = true; more;) {
+      CallReply& reply = receive();
+      more = reply.continues;
+      if (!more) under_way_ = false;
+      if (reply.error) throw RemoteError(*reply.error);
+      if (!reply.continued) {
+        head = parse_json(reply.result);
+        begin_with(head);
+      }
+      sink(reply.body.view());
+      transfer.moved += reply.body.size();
+      if (progress) progress(offset + transfer.moved, head.at("size").get<std::uint64_t>());
+      reply.body.clear();
+    }
+    transfer.size = transfer.moved;
+    return transfer;
+  }
+
+  std::uint64_t partial(std::string_view name) {
+    return call("file.stat", {{"name", name}, {"partial", true}}).at("offset").get<std::uint64_t>();
+  }
+
+ private:
+  Transfer send(const LocalFile& file, const std::filesystem::path& path, std::string_view name, std::uint64_t size,
+                std::uint64_t offset, const std::string& sha256, const PutOptions& options) {
+    Json params = {{"name", name}, {"size", size}};
+    if (offset > 0) params["offset"] = offset;
+    if (!sha256.empty()) params["sha256"] = sha256;
+    if (!options.replace) params["if_exists"] = "reject";
+    begin("file.put", params, size - offset);
+    // Of what is here, while it is sent: none of it comes by on its way from the page cache to the socket.
+    std::future<std::string> sum;
+    if (sha256.empty()) sum = std::async(std::launch::async, digest_of_file, DigestKind::sha256, file.get());
+    const auto on_piece = [&](std::uint64_t done) {
+      if (options.progress) options.progress(done, size);
+    };
+    sent_ = false;
+    try {
+      sent_ = connection_->send_file(file.get(), path.string(), offset, size, options_.timeout, on_piece);
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::timed_out) lost(error);
+      throw;
+    }
+    const Response response = whole(receive());
+    Transfer transfer;
+    transfer.size = size;
+    transfer.moved = size - offset;
+    transfer.sha256 = response.value().at("sha256").get<std::string>();
+    if (sum.valid() && transfer.sha256 != sum.get()) {
+      throw std::runtime_error(path.string() + ": it changed while it was sent, or was damaged on the way");
+    }
+    return transfer;
+  }
+
+  void begin(std::string_view method, const Json& params, std::uint64_t body_size) {
+    what_ = method;
+    if (connection_ && (under_way_ || !connection_->healthy())) connection_.reset();
+    if (!connection_) {
+      connection_ = std::make_unique<ClientConnection>(endpoint_, shown_, options_.check, options_.max_header,
+                                                       piece_limit, deadline());
+    }
+    CallHead head;
+    head.id = std::to_string(connection_->next_id());
+    id_ = head.id;
+    head.method = method;
+    const std::string text = dump_json(params);
+    head.params = text;
+    std::string header;
+    write_call(header, head, body_size);
+    under_way_ = sent_ = true;
+    try {
+      connection_->send(encode_head(header), {}, deadline());
+    } catch (const std::system_error& error) {
+      lost(error);
+    }
+  }
+
+  CallReply& receive() {
+    try {
+      CallReply& reply = connection_->receive(deadline());
+      if (!reply.id.empty() && reply.id != id_) {
+        throw ProtocolError(ErrorCode::invalid_request, 0,
+                            shown_ + ": a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
+      }
+      return reply;
+    } catch (const std::system_error& error) {
+      lost(error);
+    }
+  }
+
+  Response whole(CallReply& reply) {
+    const bool refused_early = reply.error && !sent_;
+    under_way_ = reply.continues || reply.more || refused_early;  // the rest of a body is due still
+    return response_of(std::move(reply), shown_);
+  }
+
+  [[noreturn]] void lost(const std::system_error& error) {
+    if (error.code() == std::errc::timed_out) {
+      throw std::system_error(error.code(), shown_ + ": no progress of " + what_);
+    }
+    throw UnavailableError(error.code(),
+                           "UNAVAILABLE: " + shown_ + ": the connection was lost with " + what_ + " under way");
+  }
+
+  void pause() const {
+    const int nothing = -1;
+    wait_ready(nothing, 0, Clock::now() + busy_pause, options_.check);
+  }
+
+  Clock::time_point deadline() const { return Clock::now() + options_.timeout; }
+
+  const Endpoint endpoint_;
+  const std::string shown_;
+  const ClientOptions options_;
+  std::unique_ptr<ClientConnection> connection_;
+  std::string what_, id_;
+  bool sent_ = true;        // all of the body
+  bool under_way_ = false;  // in the middle of a call: the connection serves no other one
+};
+
+FileClient::FileClient(const Endpoint& endpoint, ClientOptions options)
+    : implementation_(std::make_unique<Implementation>(endpoint, std::move(options))) {}
+FileClient::~FileClient() = default;
+
+Transfer FileClient::put(const std::filesystem::path& path, std::string_view name, const PutOptions& options) {
+  return implementation_->put(path, name, options);
+}
+
+Transfer FileClient::get(std::string_view name, const std::filesystem::path& target, const GetOptions& options) {
+  if (options.resume && (options.offset > 0 || options.length)) {
+    throw std::invalid_argument("a range cannot be resumed");
+  }
+  std::error_code ignored;
+  if (std::filesystem::is_directory(target, ignored)) fail(target, EISDIR);
+  std::filesystem::path part = target;
+  part += ".part";
+  LocalFile file(part, O_RDWR | O_CREAT | O_NOFOLLOW);
+  // A part says what it is of by its time: the server's file has to be the same still.
+  std::uint64_t begun = 0;
+  std::int64_t mtime = -1;
+  if (options.resume) {
+    begun = static_cast<std::uint64_t>(file.status().st_size);
+    mtime = file.status().st_mtime;
+    if (begun > 0) {
+      const FileInfo info = stat(name);
+      if (info.mtime != mtime || info.size < begun) begun = 0;
+    }
+  }
+  if (::ftruncate(file.get(), static_cast<off_t>(begun)) != 0) fail(part, errno);
+  if (::lseek(file.get(), 0, SEEK_END) < 0) fail(part, errno);
+  const auto keep_time = [&] {
+    if (mtime < 0) return;
+    const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(mtime), 0}};
+    ::futimens(file.get(), times);
+  };
+  Transfer transfer;
+  try {
+    transfer = implementation_->read(
+        name, options.offset + begun, options.length,
+        [&](const Json& head) { mtime = head.at("mtime").get<std::int64_t>(); },
+        [&](std::string_view bytes) { file.write(bytes); }, options.progress);
+  } catch (...) {
+    keep_time();
+    if (file.status().st_size == 0) ::unlink(part.c_str());
+    throw;
+  }
+  transfer.size += begun;
+  file.close();
+  std::filesystem::rename(part, target);
+  return transfer;
+}
+
+Transfer FileClient::read(std::string_view name, const std::function<void(std::string_view)>& sink,
+                          const GetOptions& options) {
+  return implementation_->read(name, options.offset, options.length, [](const Json&) {}, sink, options.progress);
+}
+
+std::vector<FileInfo> FileClient::list(std::string_view prefix) {
+  std::vector<FileInfo> files;
+  Json after = "";
+  while (after.is_string()) {
+    const Json page = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
+    for (const Json& file : page.at("files")) files.push_back(info_of(file));
+    after = page.at("next");
+  }
+  return files;
+}
+
+FileInfo FileClient::stat(std::string_view name) {
+  return info_of(implementation_->call("file.stat", {{"name", name}}));
+}
+
+std::uint64_t FileClient::partial(std::string_view name) { return implementation_->partial(name); }
+
+void FileClient::remove(std::string_view name) { implementation_->call("file.remove", {{"name", name}}); }
+
+}  // namespace framecall
