@@ -1,0 +1,381 @@
+"""Files over calls, from peers of the standard library alone."""
+import hashlib
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+
+import json
+import peers
+import pytest
+import reference
+from processes import PATIENCE, end, is_sanitized, peak_memory, wait_until
+
+
+class Caller:
+    """One connection, one call after the other."""
+
+    def __init__(self, port):
+        self.sock = peers.connect(port)
+        self.stream = self.sock.makefile("rb")
+        self.last_id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+        self.sock.close()
+
+    def begin(self, method, params, body_size=0):
+        self.last_id += 1
+        header = {"id": self.last_id, "method": method, "params": params}
+        if body_size:
+            header["body_size"] = body_size
+        self.sock.sendall(reference.encode(header, b""))
+
+    def end(self):
+        prefix = self.stream.read(4)
+        assert len(prefix) == 4, "the connection ended"
+        reply = json.loads(self.stream.read(struct.unpack("<i", prefix)[0]).decode())
+        assert reply["id"] == self.last_id, reply
+        return reply, self.stream.read(reply.get("body_size", 0))
+
+    def call(self, method, body=b"", **params):
+        self.begin(method, params, len(body))
+        self.sock.sendall(body)
+        reply, body = self.end()
+        if "error" in reply:
+            return reply["error"]
+        return (reply["result"], body) if method == "file.get" else reply["result"]
+
+    def put(self, name, body, size=None, **params):
+        return self.call("file.put", body, name=name, size=len(body) if size is None else size, **params)
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def files(serve):
+    server = serve("--threads", "1")
+    with Caller(server.port) as caller:
+        caller.server = server
+        yield caller
+
+
+def stored(server, name):
+    with open(os.path.join(server.root, name), "rb") as f:
+        return f.read()
+
+
+def test_a_file_there_and_back(files):
+    for name, size in [("empty", 0), ("one", 1), ("你好 %2e", 70000), ("large", 5000001)]:
+        body = peers.content(size, size)
+        assert files.put(name, body) == {"name": name, "size": size, "sha256": sha256(body)}
+        assert stored(files.server, name) == body
+        result, got = files.call("file.get", name=name)
+        assert got == body and (result["name"], result["size"], result["offset"], result["length"]) == (name, size, 0, size)
+        assert result["mtime"] == int(os.stat(os.path.join(files.server.root, name)).st_mtime)
+        assert files.call("file.stat", name=name) == {"name": name, "size": size, "mtime": result["mtime"]}
+    body = stored(files.server, "large")
+    for offset, length in [(0, 0), (1, 10), (5000000, 1), (5000001, 0), (12345, None)]:
+        params = {"offset": offset} if length is None else {"offset": offset, "length": length}
+        result, got = files.call("file.get", name="large", **params)
+        assert got == body[offset:] if length is None else got == body[offset:offset + length]
+    assert files.call("file.remove", name="large") == {"name": "large"}
+    assert files.call("file.stat", name="large")["code"] == -32045
+
+
+def test_the_list_comes_in_pages(files):
+    names = sorted("f%03d" % n for n in range(250)) + ["g"]
+    for name in names:
+        files.put(name, b"x")
+    os.mkdir(os.path.join(files.server.root, "folder"))
+    os.symlink("g", os.path.join(files.server.root, "link"))
+    os.mkfifo(os.path.join(files.server.root, "pipe"))
+    assert [f["name"] for f in files.call("file.list")["files"]] == names
+    found, after = [], ""
+    while after is not None:
+        page = files.call("file.list", prefix="f", after=after, limit=100)
+        assert len(page["files"]) <= 100
+        found += [f["name"] for f in page["files"]]
+        after = page["next"]
+    assert found == names[:-1]
+    assert files.call("file.list", prefix="no") == {"files": [], "next": None}
+
+
+@pytest.mark.parametrize("method, params, code", [
+    ("file.put", {"name": "../x", "size": 3}, -32602), ("file.put", {"name": "", "size": 3}, -32602),
+    ("file.put", {"name": ".framecall", "size": 3}, -32602), ("file.put", {"name": 5, "size": 3}, -32602),
+    ("file.put", {"size": 3}, -32602), ("file.put", {"name": "x"}, -32602), ("file.put", {"name": "x", "size": 4}, -32602),
+    ("file.put", {"name": "x", "size": -3}, -32602), ("file.put", {"name": "x", "size": 3.0}, -32602),
+    ("file.put", {"name": "x", "size": 3, "offset": 1}, -32602), ("file.put", {"name": "x", "size": 3, "if_exists": "no"}, -32602),
+    ("file.put", {"name": "x", "size": 8, "offset": 5}, -32050), ("file.put", {"name": "x", "size": 3, "sha256": "00"}, -32055),
+    ("file.put", {"name": "x", "size": 3, "colour": 1}, -32602), ("file.put", ["x", 3], -32602),
+    ("file.put", {"name": "folder", "size": 3}, -32049),
+    ("file.get", {"name": "no"}, -32045), ("file.get", {"name": "f", "offset": 6}, -32051),
+    ("file.get", {"name": "f", "offset": 2, "length": 4}, -32051), ("file.get", {"name": "folder"}, -32045),
+    ("file.get", {"name": "link"}, -32045), ("file.get", {"name": "pipe"}, -32045), ("file.get", {"name": "a/b"}, -32602),
+    ("file.stat", {"name": "link"}, -32045), ("file.remove", {"name": "no"}, -32045),
+    ("file.remove", {"name": "folder"}, None), ("file.list", {"limit": 0}, -32602), ("file.list", {"after": 5}, -32602),
+])
+def test_what_does_not_fit_is_an_error_and_the_connection_goes_on(files, method, params, code):
+    root = files.server.root
+    files.put("f", b"hello")
+    os.mkdir(os.path.join(root, "folder"))
+    os.symlink("f", os.path.join(root, "link"))
+    os.mkfifo(os.path.join(root, "pipe"))
+    before = files.server.names()
+    body = b"abc" if method == "file.put" else b""
+    files.begin(method, params, len(body))
+    files.sock.sendall(body)
+    error = files.end()[0]["error"]
+    assert code is None or error["code"] == code, error
+    assert files.call("file.get", name="f")[1] == b"hello"
+    assert files.server.names() == before and files.server.parts() == []
+
+
+def test_one_more_link_fifo_or_file_is_replaced(files):
+    target = os.path.join(files.server.root, "target")
+    with open(target, "w") as f:
+        f.write("kept")
+    os.symlink(target, os.path.join(files.server.root, "link"))
+    os.mkfifo(os.path.join(files.server.root, "pipe"))
+    for name in ("link", "pipe"):
+        assert files.put(name, b"new")["size"] == 3
+        assert stored(files.server, name) == b"new" and not os.path.islink(os.path.join(files.server.root, name))
+    assert stored(files.server, "target") == b"kept"
+    error = files.put("target", b"other", if_exists="reject")
+    assert (error["code"], error["data"]["status"]) == (-32046, "ALREADY_EXISTS")
+    assert stored(files.server, "target") == b"kept"
+    assert files.put("target", b"other", if_exists="replace")["size"] == 5
+
+
+def test_limits_are_told_before_the_body_is_taken(serve):
+    server = serve("--max-file", "1000", "--refusal-bytes", "2000")
+    with Caller(server.port) as caller:
+        error = caller.put("x", b"y" * 1001)
+        assert (error["code"], error["data"]["limit"], error["data"]["got"]) == (-32048, 1000, 1001)
+        assert caller.put("x", b"y" * 1000)["size"] == 1000
+        caller.begin("file.put", {"name": "z", "size": 1 << 40}, 1 << 40)
+        error = caller.end()[0]["error"]
+        assert error["code"] == -32048
+        assert caller.stream.read() == b"", "too much to drop: the end"
+    server = serve()
+    with Caller(server.port) as caller:
+        caller.begin("file.put", {"name": "z", "size": 1 << 60}, 1 << 60)
+        error = caller.end()[0]["error"]
+        assert error["code"] == -32048 and "disk" in error["message"]
+
+
+def test_no_files_without_a_root(program):
+    server = subprocess.Popen([program, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        port = int(server.stdout.readline().split()[2].rpartition(b":")[2])
+        with Caller(port) as caller:
+            for method in ("file.put", "file.get", "file.list", "file.stat", "file.remove"):
+                assert caller.call(method, name="x")["code"] == -32049
+    finally:
+        end(server)
+
+
+def cut_put(server, name, body, count, how):
+    """Sends `count` bytes of the body, then the client or the connection is gone."""
+    caller = Caller(server.port)
+    caller.begin("file.put", {"name": name, "size": len(body)}, len(body))
+    caller.sock.sendall(body[:count])
+    if how == "server killed":
+        wait_until(lambda: count == 0 or sum(map(os.path.getsize, server.parts())) == count, "all of it is in the part")
+        server.kill()
+    if how == "reset":
+        peers.reset(caller.sock)
+    caller.stream.close()
+    caller.sock.close()
+
+
+def go_on(server, name, body):
+    """As a client should: asks where to go on, and does; returns the bytes that travelled."""
+    def attempt():
+        with Caller(server.port) as caller:
+            offset = caller.call("file.stat", name=name, partial=True)["offset"]
+            result = caller.put(name, body[offset:], size=len(body), offset=offset, sha256=sha256(body))
+            if result.get("code") == -32054:  # the server has not noticed yet that the other one is gone
+                return None
+            assert result == {"name": name, "size": len(body), "sha256": sha256(body)}
+            return [len(body) - offset]
+    return wait_until(attempt, "the part is free")[0]
+
+
+@pytest.mark.parametrize("how", ["client gone", "reset", "server killed"])
+def test_a_cut_put_goes_on_where_it_was(serve, how, long):
+    chance = random.Random(how)
+    size = 3000000
+    server = serve()
+    for n in range((200 if how != "server killed" else 70) if long else 6):
+        body = peers.content(n, size)
+        count = chance.choice([0, 1, chance.randrange(size), size - 1])
+        if server.process.returncode is not None:
+            server = serve()
+        cut_put(server, "f", body, count, how)
+        if how == "server killed":
+            server = serve()
+        assert "f" not in server.names()
+        moved = go_on(server, "f", body)
+        # What was on its way when the connection broke may be lost, but nothing that was in the part.
+        assert moved <= size and (how == "reset" or moved == size - count)
+        assert stored(server, "f") == body and server.parts() == []
+        os.remove(os.path.join(server.root, "f"))
+
+
+def test_a_part_of_another_file_is_found_out(files):
+    body, other = peers.content(1, 100000), peers.content(2, 100000)
+    cut_put(files.server, "f", other, 50000, "client gone")
+    wait_until(lambda: files.call("file.stat", name="f", partial=True) == {"offset": 50000}, "the part is there")
+
+    def attempt():
+        error = files.put("f", body[50000:], size=len(body), offset=50000, sha256=sha256(body))
+        return error["code"] == -32055 or None  # -32054 until the other one is gone
+    wait_until(attempt, "the digest tells")
+    assert files.server.names() == [] and files.call("file.stat", name="f", partial=True) == {"offset": 0}
+    error = files.put("f", body[50000:], size=len(body), offset=50000)
+    assert (error["code"], error["data"]["offset"]) == (-32050, 0)
+    assert files.put("f", body)["sha256"] == sha256(body)
+    # A put that was done, and whose answer got lost: nothing is sent again.
+    assert files.put("f", b"", size=len(body), offset=len(body), sha256=sha256(body))["sha256"] == sha256(body)
+    assert files.put("f", b"", size=len(body), offset=len(body), sha256=sha256(other))["code"] == -32050
+
+
+def test_two_puts_of_one_name_and_readers_meanwhile(files):
+    server = files.server
+    old, one, two = (peers.content(n, 400000) for n in range(3))
+    files.put("f", old)
+    with Caller(server.port) as first, Caller(server.port) as second:
+        first.begin("file.put", {"name": "f", "size": len(one)}, len(one))
+        first.sock.sendall(one[:200000])
+        wait_until(server.parts, "the first one has begun")
+        assert second.put("f", two)["size"] == len(two), "the part of the first one is not touched"
+        assert files.call("file.get", name="f")[1] == two
+        assert [f["name"] for f in files.call("file.list")["files"]] == ["f"]
+        # Removed in the middle of a get: that one finishes.
+        second.begin("file.get", {"name": "f"})
+        wait_until(lambda: second.sock.recv(1, socket.MSG_PEEK), "the get has begun")
+        assert files.call("file.remove", name="f") == {"name": "f"}
+        assert second.end()[1] == two
+        first.sock.sendall(one[200000:])
+        assert first.end()[0]["result"]["sha256"] == sha256(one)
+    assert stored(server, "f") == one, "the last one that finished"
+
+
+def test_pings_go_on_while_a_large_file_comes(files):
+    body = peers.content(3, 1000000)
+    done = []
+
+    def put():
+        with Caller(files.server.port) as caller:
+            caller.begin("file.put", {"name": "f", "size": len(body) * 100}, len(body) * 100)
+            for _ in range(100):
+                caller.sock.sendall(body)
+            done.append(caller.end()[0]["result"]["size"])
+
+    thread = threading.Thread(target=put)
+    thread.start()
+    pings = 0
+    while thread.is_alive():
+        assert files.call("rpc.ping") == "pong"
+        pings += 1
+    thread.join()
+    assert done == [100000000] and pings > 20
+    if not is_sanitized(files.server.process.args[0]):
+        assert peak_memory(files.server.process.pid) < 64 << 20
+
+
+def test_uploads_and_puts_on_one_server(files):
+    server = files.server
+    before = len(os.listdir("/proc/%d/fd" % server.process.pid))
+    problems = []
+
+    def work(seed):
+        chance = random.Random(seed)
+        try:
+            for n in range(10):
+                name, body = "f%d" % (seed % 5), peers.content(chance.randrange(1000), chance.randrange(50000))
+                if n % 2:
+                    with Caller(server.port) as caller:
+                        assert caller.put(name, body)["sha256"] == sha256(body)
+                else:
+                    with peers.connect(server.port) as sock:
+                        sock.sendall(peers.upload_frame(name, body))
+                        assert peers.finish(sock) == b""
+        except Exception as error:  # noqa: BLE001
+            problems.append(repr(error))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == [] and server.names() == ["f%d" % n for n in range(5)] and server.parts() == []
+    wait_until(lambda: len(os.listdir("/proc/%d/fd" % server.process.pid)) == before, "all descriptors are closed")
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_the_order_that_survives_a_power_cut(files, tmp_path):
+    trace = tmp_path / "trace"
+    tracer = subprocess.Popen(["strace", "-f", "-p", str(files.server.process.pid), "-o", str(trace), "-e",
+                               "trace=write,fsync,renameat,sendmsg"], stderr=subprocess.PIPE)
+    try:
+        line = tracer.stderr.readline()
+        if b"attached" not in line:
+            pytest.skip("strace may not attach here: %r" % line)
+        files.put("f", b"x" * 100000)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(PATIENCE)
+        tracer.stderr.close()
+    calls = [line for line in trace.read_text().splitlines() if not line.split()[1].startswith(("---", "+++"))]
+    order = [next((n for n, text in enumerate(calls) if mark in text), None)
+             for mark in ("write(", "fsync(", "renameat(", "sendmsg(")]
+    fsyncs = [n for n, text in enumerate(calls) if "fsync(" in text and "resumed" not in text]
+    assert None not in order and order == sorted(order), calls
+    assert len(fsyncs) == 2 and order[1] == fsyncs[0] < order[2] < fsyncs[1] < order[3], calls
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_full_disk(serve, tmp_path):
+    root = tmp_path / "small"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(root)], check=True)
+    try:
+        server = serve(root=root)
+        with Caller(server.port) as caller, Caller(server.port) as other:
+            caller.put("old", b"old" * 1000)
+            # Both fit by themselves; the second one finds out while it is written.
+            caller.begin("file.put", {"name": "a", "size": 1200000}, 1200000)
+            other.begin("file.put", {"name": "b", "size": 1200000}, 1200000)
+            caller.sock.sendall(b"a" * 1200000)
+            assert caller.end()[0]["result"]["size"] == 1200000
+            other.sock.sendall(b"b" * 1200000)
+            error = other.end()[0]["error"]
+            assert (error["code"], error["data"]["status"]) == (-32048, "RESOURCE_EXHAUSTED")
+            error = other.put("c", b"c" * 1200000)
+            assert error["code"] == -32048 and error["data"]["got"] == 1200000
+            assert other.call("file.get", name="old")[1] == b"old" * 1000 and server.names() == ["a", "old"]
+            assert other.call("file.remove", name="a") == {"name": "a"}
+            server.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def test_a_root_that_goes_away_and_comes_back(files):
+    root = files.server.root
+    shutil.rmtree(root)
+    assert files.put("f", b"x")["code"] == -32045
+    assert files.call("file.list")["files"] == []
+    os.mkdir(root)
+    assert files.put("f", b"x")["size"] == 1 and stored(files.server, "f") == b"x"
