@@ -188,6 +188,7 @@ def test_no_files_without_a_root(program):
 def cut_put(server, name, body, count, how):
     """Sends `count` bytes of the body, then the client or the connection is gone."""
     caller = Caller(server.port)
+    lost = server.log().count("went away")
     caller.begin("file.put", {"name": name, "size": len(body)}, len(body))
     caller.sock.sendall(body[:count])
     if how == "server killed":
@@ -197,6 +198,8 @@ def cut_put(server, name, body, count, how):
         peers.reset(caller.sock)
     caller.stream.close()
     caller.sock.close()
+    if how != "server killed":
+        wait_until(lambda: server.log().count("went away") > lost, "the server has noticed")
 
 
 def go_on(server, name, body):

@@ -36,6 +36,8 @@ class Calls {
   void on_header(const Header& header, Decoder& decoder);
   /// The body of the call under way, if it was not there with its header; a block to receive into directly.
   void on_body(std::string_view bytes);
+  /// It goes to a file.
+  bool receives_file() const { return receiving_ && receiving_->file; }
   /// How much of it may be received in one go; 0: too little is there to make room for more.
   std::size_t room() const;
   char* prepare(std::size_t size);

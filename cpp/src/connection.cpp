@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t direct_from = EventLoop::input_size;  // bodies of this size go past the decoder
 constexpr int blocks_per_turn = 4;                          // then the loop's other connections have their turn
+constexpr std::size_t hashed_block_size = 256 << 10;  // of a file whose SHA-256 is computed: as long as a MiB without
 constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
@@ -235,11 +236,14 @@ void Connection::finish() { at_end(); }
 // A large body, past the decoder: as much as the socket has, to where it stays. A call's block grows with what has come,
 // not with what was announced.
 Connection::Turn Connection::receive_body() {
-  for (int i = 0; i < blocks_per_turn && decoder_.body_left() >= direct_from; ++i) {
+  const bool hashed = !in_conversation_ && calls_.receives_file();
+  for (int i = 0; i < (hashed ? 1 : blocks_per_turn) && decoder_.body_left() >= direct_from; ++i) {
     if (!may_read()) return Turn::paused;
     const std::size_t own_room = in_conversation_ ? 0 : calls_.room();
     const bool own_block = own_room > 0;
-    const std::size_t room = own_block ? std::max(own_room, direct_from) : EventLoop::file_block_size;
+    const std::size_t room = own_block ? std::max(own_room, direct_from)
+                             : hashed  ? hashed_block_size
+                                       : EventLoop::file_block_size;
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));
     try {
       char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
