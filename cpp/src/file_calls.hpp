@@ -1,4 +1,4 @@
-// The methods file.put, file.get, file.list, file.stat and file.remove (PROTOCOL.md, section 5), without the connection.
+// The methods file.put, file.get, file.list, file.stat and file.remove (PROTOCOL.md, section 4), without the connection.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Files over calls: put, get, list, resumed, verified (PROTOCOL.md, section 5).
+// Files over calls: put, get, list, resumed, verified (PROTOCOL.md, section 4).
 #pragma once
 
 #include <chrono>
