@@ -163,8 +163,9 @@ class Server:
         command = [program, "serve", "--root", self.root] + [str(f) for f in flags]
         command += ["--listen", listen] if listen else []
         with open(self.log_path, "ab") as log:
+            popen_options.setdefault("env", clean_environment())
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                                            env=clean_environment(), **popen_options)
+                                            **popen_options)
         try:
             self.services = self.read_services()
             self.port = self.services[0][1]

@@ -1,4 +1,5 @@
 """Files over calls, from peers of the standard library alone."""
+import errno
 import hashlib
 import os
 import random
@@ -13,7 +14,7 @@ import json
 import peers
 import pytest
 import reference
-from processes import PATIENCE, end, is_sanitized, peak_memory, wait_until
+from processes import PATIENCE, clean_environment, end, is_sanitized, peak_memory, wait_until
 
 
 class Caller:
@@ -382,3 +383,93 @@ def test_a_root_that_goes_away_and_comes_back(files):
     assert files.call("file.list")["files"] == []
     os.mkdir(root)
     assert files.put("f", b"x")["size"] == 1 and stored(files.server, "f") == b"x"
+
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// Fails one call of FAIL_CALL with the errno FAIL_ERRNO, or makes one write short (FAIL_ERRNO 0), on regular files and
+// folders, once the file FAIL_WHEN is there, which it removes.
+static int fails(const char* name, int descriptor) {
+  const char *call = getenv("FAIL_CALL"), *when = getenv("FAIL_WHEN");
+  struct stat status;
+  if (!call || strcmp(call, name) != 0) return 0;
+  if (descriptor >= 0 && (fstat(descriptor, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)))) return 0;
+  if (unlink(when) != 0) return 0;
+  errno = atoi(getenv("FAIL_ERRNO"));
+  return 1;
+}
+ssize_t write(int descriptor, const void* bytes, size_t size) {
+  static ssize_t (*real)(int, const void*, size_t);
+  if (!real) real = dlsym(RTLD_NEXT, "write");
+  if (!fails("write", descriptor)) return real(descriptor, bytes, size);
+  return errno != 0 ? -1 : real(descriptor, bytes, size / 2);
+}
+int fsync(int descriptor) {
+  static int (*real)(int);
+  if (!real) real = dlsym(RTLD_NEXT, "fsync");
+  struct stat status;
+  const int folder = fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+  return fails(folder ? "fsync folder" : "fsync", descriptor) ? -1 : real(descriptor);
+}
+int renameat(int from, const char* old, int to, const char* new) {
+  static int (*real)(int, const char*, int, const char*);
+  if (!real) real = dlsym(RTLD_NEXT, "renameat");
+  return fails("renameat", -1) ? -1 : real(from, old, to, new);
+}
+int ftruncate(int descriptor, off_t size) {
+  static int (*real)(int, off_t);
+  if (!real) real = dlsym(RTLD_NEXT, "ftruncate");
+  return fails("ftruncate", descriptor) ? -1 : real(descriptor, size);
+}
+off_t lseek(int descriptor, off_t offset, int whence) {
+  static off_t (*real)(int, off_t, int);
+  if (!real) real = dlsym(RTLD_NEXT, "lseek");
+  return fails("lseek", descriptor) ? -1 : real(descriptor, offset, whence);
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if not compiler:
+        pytest.skip("no C compiler")
+    folder = tmp_path_factory.mktemp("shim")
+    (folder / "shim.c").write_text(SHIM)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", str(folder / "shim.c"), "-o", str(folder / "shim.so"), "-ldl"], check=True)
+    return str(folder / "shim.so")
+
+
+@pytest.mark.parametrize("call, number", [
+    ("write", errno.EIO), ("write", errno.ENOSPC), ("write", errno.EINTR), ("write", 0), ("fsync", errno.EIO),
+    ("fsync", errno.ENOSPC), ("fsync", errno.EINTR), ("renameat", errno.EIO), ("renameat", errno.ENOSPC), ("ftruncate", errno.EIO),
+    ("lseek", errno.EIO), ("fsync folder", errno.EIO), ("fsync folder", errno.EINTR)])
+def test_a_system_call_that_fails_once(serve, program, shim, tmp_path, call, number):
+    if is_sanitized(program):
+        pytest.skip("a sanitizer has its own versions of these calls")
+    armed = str(tmp_path / "armed")
+    environment = dict(clean_environment(), LD_PRELOAD=shim, FAIL_CALL=call, FAIL_ERRNO=str(number), FAIL_WHEN=armed)
+    server = serve("--threads", "1", env=environment)
+    old, new = peers.content(1, 300000), peers.content(2, 400000)
+    with Caller(server.port) as caller:
+        assert caller.put("f", old)["sha256"] == sha256(old)
+        if call == "ftruncate":  # of a part that is begun anew
+            cut_put(server, "f", new, 1000, "client gone")
+        open(armed, "w").close()
+        result = caller.put("f", new)
+        assert not os.path.exists(armed), "it was called"
+        if number in (0, errno.EINTR):
+            assert result["sha256"] == sha256(new), result
+        else:
+            assert result["code"] == (-32048 if number == errno.ENOSPC else -32603), result
+        # Whole in any case, and the old one unless only the flush of the folder failed.
+        assert stored(server, "f") == (new if number in (0, errno.EINTR) or call == "fsync folder" else old)
+        assert caller.put("f", new)["sha256"] == sha256(new), "and the next attempt works"
+        assert server.parts() == []
