@@ -761,7 +761,7 @@ def test_the_methods_of_the_program(program, serve):
     output, messages = run(program, "discover", address)
     lines = output.decode().splitlines()
     assert messages == "" and [line.split("(")[0] for line in lines] == [
-        "echo", "rpc.cancel", "rpc.discover", "rpc.health", "rpc.ping", "rpc.stats", "upper"]
+        "echo", "file.get", "file.list", "file.put", "file.remove", "file.stat", "rpc.cancel", "rpc.discover", "rpc.health", "rpc.ping", "rpc.stats", "upper"]
     output, messages = run(program, "discover", address, "--json")
     document = json.loads(output)
     assert messages == "" and document == result_of(program, address, "rpc.discover")

@@ -173,6 +173,7 @@ def test_sigterm_under_load_loses_no_call(serve):
     for thread in threads:
         thread.join(PATIENCE)
     assert len(ended) == 8, "each one was told, and had every reply until then"
+    assert server.process.wait(PATIENCE) == 0
 
 
 @pytest.fixture
@@ -230,6 +231,7 @@ def test_discover_lists_every_method(serve):
     assert document["openrpc"].startswith("1.") and set(document) == {"openrpc", "info", "methods"}
     names = [method["name"] for method in document["methods"]]
     assert names == sorted(names)
-    assert set(names) == {"echo", "upper", "rpc.ping", "rpc.discover", "rpc.health", "rpc.stats", "rpc.cancel"}
+    assert set(names) == {"echo", "upper", "rpc.ping", "rpc.discover", "rpc.health", "rpc.stats", "rpc.cancel",
+                          "file.put", "file.get", "file.list", "file.stat", "file.remove"}
     for method in document["methods"]:
         assert isinstance(method["params"], list) and "schema" in method["result"]

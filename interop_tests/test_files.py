@@ -301,6 +301,7 @@ def test_pings_go_on_while_a_large_file_comes(files):
 
 def test_uploads_and_puts_on_one_server(files):
     server = files.server
+    assert files.call("rpc.ping") == "pong"  # it has all that it opens at its start
     before = len(os.listdir("/proc/%d/fd" % server.process.pid))
     problems = []
 
