@@ -13,6 +13,10 @@ void add_ask(CLI::App& app, int& exit_code);
 void add_call(CLI::App& app, int& exit_code);
 void add_ping(CLI::App& app, int& exit_code);
 void add_discover(CLI::App& app, int& exit_code);
+void add_put(CLI::App& app, int& exit_code);
+void add_get(CLI::App& app, int& exit_code);
+/// ls, stat, rm.
+void add_files(CLI::App& app, int& exit_code);
 void add_passwd(CLI::App& app, int& exit_code);
 void add_chat(CLI::App& app, int& exit_code);
 void add_udp(CLI::App& app, int& exit_code);

@@ -43,6 +43,9 @@ int run(int argument_count, char** arguments) {
   add_call(app, exit_code);
   add_ping(app, exit_code);
   add_discover(app, exit_code);
+  add_put(app, exit_code);
+  add_get(app, exit_code);
+  add_files(app, exit_code);
   add_passwd(app, exit_code);
   add_chat(app, exit_code);
   add_udp(app, exit_code);

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -37,6 +38,9 @@ void note_call_failure(Outcome& outcome) {
     if (!error.data().empty()) outcome.error += ", data: " + error.data();
     const bool late = error.code() == static_cast<int>(ErrorCode::deadline_exceeded);
     outcome.exit_code = late ? timed_out : refused_by_peer;
+  } catch (const std::filesystem::filesystem_error& error) {
+    outcome.error = error.path1().string() + ": " + error.code().message();
+    outcome.exit_code = failed;
   } catch (const UnavailableError& error) {  // there was a connection
     outcome.error = error.what();
     outcome.exit_code = failed;

@@ -28,7 +28,7 @@ constexpr int busy_attempts = 20;               // while the server has not noti
 constexpr std::chrono::milliseconds busy_pause(100);
 
 [[noreturn]] void fail(const std::filesystem::path& path, int errno_value) {
-  throw std::system_error(errno_value, std::generic_category(), path.string());
+  throw std::filesystem::filesystem_error("a file here", path, std::error_code(errno_value, std::generic_category()));
 }
 
 // A file of this machine.

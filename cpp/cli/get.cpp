@@ -1,0 +1,150 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "arguments.hpp"
+#include "commands.hpp"
+#include "framecall/error.hpp"
+#include "framecall/file_client.hpp"
+#include "interrupt.hpp"
+#include "outcome.hpp"
+#include "progress.hpp"
+
+namespace framecall::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+struct Flags {
+  std::string address, output, offset, length, timeout = "30";
+  std::vector<std::string> names;
+  bool resume = false, json = false, quiet = false, no_progress = false;
+};
+
+void write_to_stdout(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (count < 0 && errno != EINTR) throw std::runtime_error("stdout: " + std::generic_category().message(errno));
+    if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+    check_interrupt();
+  }
+}
+
+fs::path target_of(const Flags& flags, const std::string& name) {
+  if (flags.output.empty()) return name;
+  return fs::is_directory(flags.output) ? fs::path(flags.output) / name : fs::path(flags.output);
+}
+
+Outcome get_one(FileClient& client, const Flags& flags, const GetOptions& wanted, const std::string& name) {
+  Outcome outcome;
+  outcome.name = name;
+  const auto start = Clock::now();
+  const bool to_stdout = flags.output == "-";
+  try {
+    ProgressBar bar(name, !to_stdout && !flags.quiet && !flags.no_progress && ProgressBar::possible());
+    GetOptions options = wanted;
+    options.progress = [&bar](std::uint64_t done, std::uint64_t size) {
+      check_interrupt();
+      bar.update(done, size);
+    };
+    outcome.size = to_stdout ? client.read(name, write_to_stdout, options).size
+                             : client.get(name, target_of(flags, name), options).size;
+  } catch (const Interrupted&) {
+    outcome.exit_code = interrupted;
+  } catch (...) {
+    note_call_failure(outcome);
+  }
+  outcome.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return outcome;
+}
+
+GetOptions options_of(const Flags& flags) {
+  GetOptions options;
+  options.resume = flags.resume;
+  if (!flags.offset.empty()) options.offset = parse_size(flags.offset);
+  if (!flags.length.empty()) options.length = parse_size(flags.length);
+  if (flags.resume && (!flags.offset.empty() || !flags.length.empty() || flags.output == "-")) {
+    throw std::invalid_argument("--resume goes neither with a range nor with --output -");
+  }
+  for (const std::string& name : flags.names) {
+    if (name.empty() || name.find('/') != std::string::npos || name == "." || name == "..") {
+      throw std::invalid_argument("\"" + name + "\": the name of a file has no /");
+    }
+  }
+  if (flags.names.size() > 1 && !flags.output.empty() && !fs::is_directory(flags.output)) {
+    throw std::invalid_argument("--output: a folder, for several files");
+  }
+  return options;
+}
+
+int get(const Flags& flags) {
+  ClientOptions client_options;
+  GetOptions options;
+  Endpoint endpoint;
+  try {
+    endpoint = Endpoint::parse(flags.address);
+    client_options.timeout = parse_duration(flags.timeout);
+    client_options.check = check_interrupt;
+    options = options_of(flags);
+  } catch (const std::invalid_argument& error) {
+    complain(error.what());
+    return usage_error;
+  }
+  catch_interrupt();
+  const auto start = Clock::now();
+  FileClient client(endpoint, client_options);
+  std::vector<Outcome> outcomes;
+  for (const std::string& name : flags.names) {
+    const Outcome outcome = get_one(client, flags, options, name);
+    if (outcome.exit_code == interrupted) {
+      if (flags.output != "-") {
+        complain("interrupted; " + target_of(flags, name).string() +
+                 ".part has what came: the same command with --resume goes on");
+      }
+      return interrupted;
+    }
+    outcomes.push_back(outcome);
+    print_outcome(outcome, flags.quiet || flags.json || flags.output == "-");
+    if (outcome.exit_code == cannot_connect) break;
+  }
+  if (flags.json) {
+    print_summary(outcomes, std::chrono::duration<double>(Clock::now() - start).count(), "files_fetched");
+  }
+  return exit_code_of(outcomes);
+}
+
+}  // namespace
+
+void add_get(CLI::App& app, int& exit_code) {
+  const auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("get", "Fetch files from a server");
+  command->footer(
+      "Examples: framecall get 127.0.0.1:8080 film.mkv --resume\n"
+      "          framecall get 127.0.0.1:8080 a.txt b.txt --output folder\n"
+      "          framecall get 127.0.0.1:8080 log.txt --offset 1M --length 64K --output -\n"
+      "A file grows as NAME.part and gets its name when it is whole.");
+  command->add_option("address", flags->address, "HOST:PORT, [IPV6]:PORT or unix:PATH")->required();
+  command->add_option("names", flags->names, "Names of files on the server, see framecall ls")->required();
+  command->add_option("--output", flags->output, "A file, a folder, or - for stdout (default: the same name, here)");
+  command->add_flag("--resume", flags->resume, "Go on with NAME.part, if the file is still the same");
+  command->add_option("--offset", flags->offset, "From this byte on (K, M, G)");
+  command->add_option("--length", flags->length, "So many bytes");
+  command->add_option("--timeout", flags->timeout, "Without any progress, seconds")
+      ->capture_default_str()
+      ->envname("FRAMECALL_TIMEOUT");
+  command->add_flag("--json", flags->json, "A summary on stdout as one JSON object");
+  command->add_flag("--quiet,-q", flags->quiet, "Say nothing but errors");
+  command->add_flag("--no-progress", flags->no_progress, "No progress bar");
+  command->callback([flags, &exit_code] { exit_code = get(*flags); });
+}
+
+}  // namespace framecall::cli
