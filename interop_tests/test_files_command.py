@@ -87,6 +87,7 @@ def test_there_and_back(serve, run, tmp_path):
     assert run("get", server.address, "f65536", "--output", "-")[0] == peers.content(65536, 65536)
     assert run("get", server.address, "f65536", "--output", "-", "--offset", "1K", "--length", "10")[0] == \
         peers.content(65536, 65536)[1024:1034]
+    run("get", server.address, "f65536", "--output", "/dev/null")
     (tmp_path / "folder").mkdir()
     run("get", server.address, "f1", "f0", "--output", "folder")
     assert sorted(os.listdir(str(tmp_path / "folder"))) == ["f0", "f1"]

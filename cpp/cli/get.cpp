@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,14 +31,38 @@ struct Flags {
   bool resume = false, json = false, quiet = false, no_progress = false;
 };
 
-void write_to_stdout(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-    if (count < 0 && errno != EINTR) throw std::runtime_error("stdout: " + std::generic_category().message(errno));
-    if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-    check_interrupt();
+// What bytes go to as they come: stdout, or a device or FIFO, which is not to be replaced by a file.
+class Through {
+ public:
+  explicit Through(const std::string& output)
+      : output_(output), descriptor_(output == "-" ? STDOUT_FILENO : ::open(output.c_str(), O_WRONLY | O_CLOEXEC)) {
+    if (descriptor_ < 0) fail();
   }
-}
+  Through(const Through&) = delete;
+  ~Through() {
+    if (descriptor_ != STDOUT_FILENO) ::close(descriptor_);
+  }
+  static bool wanted(const std::string& output) {
+    std::error_code ignored;
+    const fs::file_status status = fs::status(output, ignored);
+    return output == "-" || (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status));
+  }
+  void write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+      if (count < 0 && errno != EINTR) fail();
+      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+      check_interrupt();
+    }
+  }
+
+ private:
+  [[noreturn]] void fail() const {
+    throw std::runtime_error((output_ == "-" ? "stdout" : output_) + ": " + std::generic_category().message(errno));
+  }
+  const std::string output_;
+  const int descriptor_;
+};
 
 fs::path target_of(const Flags& flags, const std::string& name) {
   if (flags.output.empty()) return name;
@@ -49,6 +74,7 @@ Outcome get_one(FileClient& client, const Flags& flags, const GetOptions& wanted
   outcome.name = name;
   const auto start = Clock::now();
   const bool to_stdout = flags.output == "-";
+  const bool through = Through::wanted(flags.output);
   try {
     ProgressBar bar(name, !to_stdout && !flags.quiet && !flags.no_progress && ProgressBar::possible());
     GetOptions options = wanted;
@@ -56,8 +82,12 @@ Outcome get_one(FileClient& client, const Flags& flags, const GetOptions& wanted
       check_interrupt();
       bar.update(done, size);
     };
-    outcome.size = to_stdout ? client.read(name, write_to_stdout, options).size
-                             : client.get(name, target_of(flags, name), options).size;
+    if (through) {
+      const Through output(flags.output);
+      outcome.size = client.read(name, [&](std::string_view bytes) { output.write(bytes); }, options).size;
+    } else {
+      outcome.size = client.get(name, target_of(flags, name), options).size;
+    }
   } catch (const Interrupted&) {
     outcome.exit_code = interrupted;
   } catch (...) {
@@ -72,7 +102,7 @@ GetOptions options_of(const Flags& flags) {
   options.resume = flags.resume;
   if (!flags.offset.empty()) options.offset = parse_size(flags.offset);
   if (!flags.length.empty()) options.length = parse_size(flags.length);
-  if (flags.resume && (!flags.offset.empty() || !flags.length.empty() || flags.output == "-")) {
+  if (flags.resume && (!flags.offset.empty() || !flags.length.empty() || Through::wanted(flags.output))) {
     throw std::invalid_argument("--resume goes neither with a range nor with --output -");
   }
   for (const std::string& name : flags.names) {
