@@ -118,13 +118,15 @@ void IncomingFile::write(std::string_view bytes) {
 
 Response IncomingFile::finish() {
   if (!upload_) return compare_with_what_is_there();
-  const std::string sha256 = sum_ ? sum_->finish() : upload_->sha256();
+  FileStore::Upload upload = std::move(*upload_);  // its lock goes before the answer: the caller may try again at once
+  upload_.reset();
+  const std::string sha256 = sum_ ? sum_->finish() : upload.sha256();
   if (sha256_ && *sha256_ != sha256) {
-    upload_->discard();
+    upload.discard();
     throw CallError(ErrorCode::data_loss, "\"" + printable(name_) + "\": its SHA-256 is " + sha256 +
                                               ", announced was " + printable(*sha256_, 80));
   }
-  upload_->publish(durability_, replace_);
+  upload.publish(durability_, replace_);
   return answer(sha256);
 }
 
