@@ -175,6 +175,34 @@ def test_limits_are_told_before_the_body_is_taken(serve):
         assert error["code"] == -32048 and "disk" in error["message"]
 
 
+def test_all_files_together_have_a_quota(serve):
+    server = serve("--quota", "1000")
+    with Caller(server.port) as caller:
+        assert caller.put("a", b"x" * 600)["size"] == 600
+        error = caller.put("b", b"x" * 401)
+        assert (error["code"], error["data"]["limit"], error["data"]["got"]) == (-32048, 1000, 1001)
+        assert caller.put("a", b"x" * 1000)["size"] == 1000, "instead of the one that was there"
+        assert caller.call("file.remove", name="a") == {"name": "a"}
+        assert caller.put("b", b"x" * 401)["size"] == 401
+    error = peers.refusal(server.port, peers.upload_frame("c", b"x" * 600))
+    assert error["code"] == -32048 and error["data"]["got"] == 1001
+
+
+def test_parts_that_nobody_came_back_for(files):
+    server = files.server
+    cut_put(server, "old", b"x" * 5000, 1000, "client gone")
+    part, = server.parts()
+    day_ago = os.stat(part).st_mtime - 24 * 60 * 60 - 10
+    os.utime(part, (day_ago, day_ago))
+    server.stop()
+    assert server.parts() == [part], "one that ends leaves it to the others"
+    again = files.server.__class__(server.process.args[0], server.root, server.log_path)
+    try:
+        assert again.parts() == []
+    finally:
+        again.stop()
+
+
 def test_no_files_without_a_root(program):
     server = subprocess.Popen([program, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:

@@ -27,7 +27,7 @@ struct Flags {
   std::vector<std::string> protocols = {"frames"};
   std::string udp_reply = "upper";
   std::string root, dialect = "default", durability, users, commands;
-  std::string max_header = "1M", max_file, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
+  std::string max_header = "1M", max_file, quota, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::string max_body = "64M";
   std::size_t max_connections = 10000, max_in_flight = 128;
@@ -79,6 +79,7 @@ ServerOptions options_of(const Flags& flags) {
   }
   options.max_header = static_cast<std::uint32_t>(max_header);
   if (!flags.max_file.empty()) options.max_file = parse_size(flags.max_file);
+  if (!flags.quota.empty()) options.quota = parse_size(flags.quota);
   options.header_timeout = parse_duration(flags.header_timeout);
   options.idle_timeout = parse_duration(flags.idle_timeout);
   options.drain_timeout = parse_duration(flags.drain_timeout);
@@ -248,6 +249,8 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->envname("FRAMECALL_MAX_HEADER");
   command->add_option("--max-file", flags->max_file, "Largest upload, bytes (default: no limit)")
       ->envname("FRAMECALL_MAX_FILE");
+  command->add_option("--quota", flags->quota, "All files of the root together, bytes (default: no limit)")
+      ->envname("FRAMECALL_QUOTA");
   command->add_option("--max-body", flags->max_body, "Largest body of a call, bytes")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_BODY");

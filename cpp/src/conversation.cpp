@@ -86,12 +86,7 @@ void Conversation::begin_upload(const UploadHead& head, const Header& header) {
   const std::string name = last_part(dialect_, string_value(*head.name, scratch));
   FileStore& files = files_of(options);
   check_file_name(name);
-  if (head.size > options.max_file) {
-    throw CallError(ErrorCode::resource_exhausted,
-                    "file \"" + printable(name) + "\" of " + std::to_string(head.size) + " bytes: max_file is " +
-                        std::to_string(options.max_file),
-                    limit_data(options.max_file, head.size));
-  }
+  check_quota(options, name, head.size);
   upload_.emplace(files.begin(name));
   size_ = head.size;
   checksum_.clear();

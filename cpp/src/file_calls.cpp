@@ -80,6 +80,16 @@ FileStore& files_of(const ServerOptions& options) {
   return *options.files;
 }
 
+void check_quota(const ServerOptions& options, std::string_view name, std::uint64_t size) {
+  limit(options.max_file, size,
+        "file \"" + printable(name) + "\" of " + std::to_string(size) + " bytes: max_file is " +
+            std::to_string(options.max_file));
+  if (options.quota >= std::uint64_t{INT64_MAX}) return;
+  const std::uint64_t all = files_of(options).used_space(name) + size;
+  limit(options.quota, all,
+        "all files together would have " + std::to_string(all) + " bytes: quota is " + std::to_string(options.quota));
+}
+
 IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::uint64_t body_size)
     : files_(options.files), durability_(options.put_durability) {
   FileStore& files = files_of(options);
@@ -99,8 +109,7 @@ IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::u
     refuse("parameter if_exists: expected \"replace\" or \"reject\", got " + printable(if_exists, 40));
   }
   replace_ = if_exists == "replace";
-  limit(options.max_file, size_,
-        "a file of " + std::to_string(size_) + " bytes: max_file is " + std::to_string(options.max_file));
+  check_quota(options, name_, size_);
   const std::uint64_t free = files.free_space();
   limit(free, body_size, "a body of " + std::to_string(body_size) + " bytes: the disk has " + std::to_string(free));
   if (offset == size_ && size_ > 0 && sha256_ && files.partial_size(name_) == 0) return;

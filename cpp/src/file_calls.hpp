@@ -49,6 +49,9 @@ struct OutgoingFile {
 /// The options' files; throws CallError(failed_precondition) where there are none.
 FileStore& files_of(const ServerOptions& options);
 
+/// Throws CallError(resource_exhausted) if a file of this name and size is one too large, or too much for the quota.
+void check_quota(const ServerOptions& options, std::string_view name, std::uint64_t size);
+
 /// These wait for the disk.
 OutgoingFile get_file(FileStore& files, const Json& params);
 /// file.list, file.stat, file.remove.

@@ -28,6 +28,7 @@ constexpr const char* private_folder = ".framecall";
 constexpr const char* parts_folder = "parts";  // of uploads that can be resumed, shared by all servers of the root
 constexpr const char* lock_file = "lock";
 constexpr std::size_t max_name_size = 255;
+constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
 constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
 
 class Descriptor {
@@ -151,6 +152,7 @@ struct FileStore::Folders {
   }
   void remove_left_overs(std::int64_t now);
   void remove_expired(std::int64_t now);
+  void sweep();
 
   Descriptor root{-1};
   Descriptor parent{-1};
@@ -159,6 +161,7 @@ struct FileStore::Folders {
   Descriptor lock{-1};
   std::string instance_name;
   std::atomic<std::uint64_t> next_part{0};
+  std::atomic<std::int64_t> last_sweep{0};
 };
 
 FileStore::Folders::Folders(const std::filesystem::path& path) {
@@ -192,6 +195,14 @@ void FileStore::Folders::remove_expired(std::int64_t now) {
     if (::fstatat(parts.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (now - status.st_mtime >= part_lifetime) ::unlinkat(parts.get(), name.c_str(), 0);
   }
+}
+
+// Once an hour, by the time of the file system: the folder's own is that of the last part that was made in it.
+void FileStore::Folders::sweep() {
+  struct stat status{};
+  if (::fstat(parts.get(), &status) != 0 || status.st_mtime - last_sweep < sweep_interval) return;
+  last_sweep = status.st_mtime;
+  remove_expired(status.st_mtime);
 }
 
 void FileStore::Folders::remove_left_overs(std::int64_t now) {
@@ -269,6 +280,7 @@ FileStore::Upload FileStore::resume(std::string_view name, std::uint64_t offset)
     const std::string part = part_name(name);
     Descriptor file(::openat(folders->parts.get(), part.c_str(), O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (!file) return std::nullopt;
+    folders->sweep();
     // The lock goes with the descriptor. Whoever had it before may have removed or published what was opened here.
     struct stat opened{}, there{};
     busy = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(file.get(), &opened) != 0 ||
@@ -378,6 +390,12 @@ std::uint64_t FileStore::free_space() {
   struct statvfs status{};
   if (::fstatvfs(folders()->root.get(), &status) != 0) return UINT64_MAX;  // it shows when it is written
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+std::uint64_t FileStore::used_space(std::string_view but) {
+  std::uint64_t used = 0;
+  for (const Entry& entry : entries({}, {}, SIZE_MAX)) used += entry.name == but ? 0 : entry.size;
+  return used;
 }
 
 void FileStore::Download::set_range(std::uint64_t offset, std::optional<std::uint64_t> length) {

@@ -67,8 +67,10 @@ class FileStore {
   bool exists(std::string_view name);
   /// Removes a regular file, or the link, FIFO or socket under the name; those who read it go on. Throws CallError.
   void remove(std::string_view name);
-  /// Bytes that may still be stored, for all files together.
+  /// Bytes that the disk has room for.
   std::uint64_t free_space();
+  /// Bytes of all regular files but the one of this name. Looks at each of them.
+  std::uint64_t used_space(std::string_view but);
 
   const std::filesystem::path& root() const { return root_; }
   Durability durability() const { return durability_; }
