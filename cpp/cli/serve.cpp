@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -112,6 +113,15 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Until the server listens to them, and when it has ended: who reads that it listens may end it at once, and it ends well.
+void block_signals() {
+  sigset_t both;
+  ::sigemptyset(&both);
+  ::sigaddset(&both, SIGTERM);
+  ::sigaddset(&both, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &both, nullptr);
+}
+
 std::string text_of(const Protocols& protocols) {
   std::string text;
   const std::pair<bool, const char*> all[] = {
@@ -178,6 +188,7 @@ int serve(const Flags& flags) {
   }
   if (!root.empty()) options.files = std::make_shared<FileStore>(root, durability_of(flags.durability));
   raise_descriptor_limit();
+  block_signals();
   Server server(std::move(options));
   std::string lines;
   for (const Service& service : services) {

@@ -149,9 +149,16 @@ class Server::Implementation {
 
   void run() {
     asio::signal_set signals(first().io, SIGTERM, SIGINT);
+    // Where the program has blocked them, one that came before is taken now, and one that comes later harms nobody.
+    sigset_t both, before;
+    ::sigemptyset(&both);
+    ::sigaddset(&both, SIGTERM);
+    ::sigaddset(&both, SIGINT);
+    ::pthread_sigmask(SIG_UNBLOCK, &both, &before);
     wait_for_signals(signals);
     start();
     wait();
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
  private:
