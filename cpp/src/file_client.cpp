@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <future>
 #include <stdexcept>
@@ -62,6 +63,33 @@ class LocalFile {
  private:
   const std::filesystem::path path_;
   int descriptor_;
+};
+
+// The SHA-256 of a file, computed beside whatever else is done; given up at once when it dies before.
+class Hashing {
+ public:
+  explicit Hashing(const LocalFile& file)
+      : sum_(std::async(std::launch::async, [this, descriptor = file.get()] { return run(descriptor); })) {}
+  Hashing(const Hashing&) = delete;
+  ~Hashing() { stop_ = true; }
+  std::string get() { return sum_.get(); }
+
+ private:
+  std::string run(int descriptor) const {
+    Digest digest(DigestKind::sha256);
+    std::vector<char> block(1 << 20);
+    for (off_t offset = 0; !stop_;) {
+      const ssize_t count = ::pread(descriptor, block.data(), block.size(), offset);
+      if (count < 0 && errno != EINTR) return {};  // the sending meets it, too
+      if (count == 0) break;
+      if (count > 0) digest.update({block.data(), static_cast<std::size_t>(count)});
+      offset += std::max<ssize_t>(count, 0);
+    }
+    return digest.finish();
+  }
+
+  std::atomic<bool> stop_{false};
+  std::future<std::string> sum_;  // waits for its end when it goes, which is first
 };
 
 FileInfo info_of(const Json& value) {
@@ -153,8 +181,8 @@ class FileClient::Implementation {
     if (!options.replace) params["if_exists"] = "reject";
     begin("file.put", params, size - offset);
     // Of what is here, while it is sent: none of it comes by on its way from the page cache to the socket.
-    std::future<std::string> sum;
-    if (sha256.empty()) sum = std::async(std::launch::async, digest_of_file, DigestKind::sha256, file.get());
+    std::optional<Hashing> sum;
+    if (sha256.empty()) sum.emplace(file);
     const auto on_piece = [&](std::uint64_t done) {
       if (options.progress) options.progress(done, size);
     };
@@ -170,7 +198,7 @@ class FileClient::Implementation {
     transfer.size = size;
     transfer.moved = size - offset;
     transfer.sha256 = response.value().at("sha256").get<std::string>();
-    if (sum.valid() && transfer.sha256 != sum.get()) {
+    if (sum && transfer.sha256 != sum->get()) {
       throw std::runtime_error(path.string() + ": it changed while it was sent, or was damaged on the way");
     }
     return transfer;
