@@ -92,6 +92,9 @@ class Hashing {
   std::future<std::string> sum_;  // waits for its end when it goes, which is first
 };
 
+// The file of the server is not the one that the part is of.
+struct Changed {};
+
 FileInfo info_of(const Json& value) {
   FileInfo info;
   info.name = value.at("name").get<std::string>();
@@ -309,8 +312,16 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
   try {
     transfer = implementation_->read(
         name, options.offset + begun, options.length,
-        [&](const Json& head) { mtime = head.at("mtime").get<std::int64_t>(); },
+        [&](const Json& head) {
+          const auto now = head.at("mtime").get<std::int64_t>();
+          if (begun > 0 && now != mtime) throw Changed();
+          mtime = now;
+        },
         [&](std::string_view bytes) { file.write(bytes); }, options.progress);
+  } catch (const Changed&) {  // between the look at it and its first byte
+    GetOptions anew = options;
+    anew.resume = false;
+    return get(name, target, anew);
   } catch (...) {
     keep_time();
     if (file.status().st_size == 0) ::unlink(part.c_str());
