@@ -1,4 +1,5 @@
 """Files over calls, from peers of the standard library alone."""
+import base64
 import errno
 import hashlib
 import os
@@ -91,6 +92,17 @@ def test_a_file_there_and_back(files):
         assert got == body[offset:] if length is None else got == body[offset:offset + length]
     assert files.call("file.remove", name="large") == {"name": "large"}
     assert files.call("file.stat", name="large")["code"] == -32045
+
+
+def test_the_digest_of_the_body_counts_too(files):
+    body = peers.content(1, 100000)
+    for text, code in [(base64.b64encode(hashlib.sha256(body).digest()).decode(), None), ("AAAA", -32055)]:
+        header = {"id": 1, "method": "file.put", "params": {"name": "f", "size": len(body)}, "body_size": len(body),
+                  "digest": {"sha-256": text}}
+        files.last_id = 1
+        files.sock.sendall(reference.encode(header, body))
+        assert files.end()[0].get("error", {}).get("code") == code
+    assert stored(files.server, "f") == body and files.server.parts() == []
 
 
 def test_the_list_comes_in_pages(files):

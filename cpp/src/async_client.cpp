@@ -17,15 +17,6 @@ namespace framecall {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-milliseconds left_until(Clock::time_point deadline) {
-  return std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-}
-
-std::string in_quotes(std::string_view method) {
-  return std::string(1, '"').append(printable(method, 60)).append(1, '"');
-}
 
 std::exception_ptr aborted(const std::string& what) {
   return std::make_exception_ptr(std::system_error(ECANCELED, std::generic_category(), what));
@@ -277,9 +268,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
   void ask_to_stop() {
     if (ended_) return;
     writing_ = false;
-    Json params;
-    params["id"] = parse_json(id_);
-    link_->send(ClientCall("rpc.cancel", params, {}, CallOptions()).encode({}, {}), Buffer());
+    link_->send(cancel_frame(id_), Buffer());
   }
   // Nobody reads any more.
   void abandon() {

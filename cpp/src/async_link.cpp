@@ -276,9 +276,7 @@ void AsyncLink::on_timer() {
 void AsyncLink::cancel(const std::string& id, std::exception_ptr error) {
   const auto call = take(id);
   if (!call) return;
-  Json params;
-  params["id"] = parse_json(id);
-  send(ClientCall("rpc.cancel", params, {}, CallOptions()).encode({}, {}), Buffer());
+  send(cancel_frame(id), Buffer());
   resume();
   if (error) call->on_failure(error);
   end_if_retired();

@@ -20,6 +20,10 @@ bool more_follows(const Header& header) {
   throw CallError(ErrorCode::invalid_request, "more is neither true nor false: " + printable(more->text, 40));
 }
 
+Failure failure_of(const CallError& error) {
+  return {static_cast<std::int64_t>(error.code()), error.what(), error.data()};
+}
+
 // More than is read and dropped: the connection ends.
 struct TooLarge {
   Failure failure;
@@ -123,9 +127,13 @@ void Calls::check_room(std::uint64_t size) {
   if (size <= options.max_body) return;
   const std::string message =
       "a body of " + std::to_string(size) + " bytes: max_body is " + std::to_string(options.max_body);
-  const CallError error(ErrorCode::resource_exhausted, message, limit_data(options.max_body, size));
-  if (size <= options.refusal_bytes) throw error;  // it is read and dropped, and the connection goes on
-  throw TooLarge{{static_cast<std::int64_t>(error.code()), message, error.data()}};
+  refuse_body(CallError(ErrorCode::resource_exhausted, message, limit_data(options.max_body, size)), size);
+}
+
+// A body that is not wanted is read and dropped, and the connection goes on; if it is too large for that, it ends.
+void Calls::refuse_body(const CallError& error, std::uint64_t size) const {
+  if (size <= connection_.options().refusal_bytes) throw CallError(error);
+  throw TooLarge{failure_of(error)};
 }
 
 void Calls::on_body(std::string_view bytes) {
@@ -135,7 +143,7 @@ void Calls::on_body(std::string_view bytes) {
       receiving_->file->write(bytes);
     } catch (const CallError& error) {  // the rest is dropped, if it is not too much
       const auto failed = std::exchange(receiving_, nullptr);
-      const Failure failure{static_cast<std::int64_t>(error.code()), error.what(), error.data()};
+      const Failure failure = failure_of(error);
       if (connection_.body_left() > connection_.options().refusal_bytes) {
         connection_.end_with(failed->id.empty() ? "null" : std::string_view(failed->id), failure);
       } else {
@@ -395,7 +403,7 @@ void Calls::close(Pending& pending, const CallError& why) {
 // Answers instead of the handler, and tells it.
 void Calls::end(const std::shared_ptr<Pending>& pending, const CallError& error) {
   forget(*pending, error);
-  fail(pending->id, {static_cast<std::int64_t>(error.code()), error.what(), error.data()});
+  fail(pending->id, failure_of(error));
   pending->stop.request_stop();
 }
 
@@ -443,10 +451,9 @@ void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decod
   Request request(head, std::string_view(), connection_.peer());
   std::unique_ptr<IncomingFile> file;
   try {
-    file = std::make_unique<IncomingFile>(connection_.options(), request.params(), decoder.body_left());
+    file = std::make_unique<IncomingFile>(connection_.options(), request.params(), head.digest, decoder.body_left());
   } catch (const CallError& error) {
-    if (decoder.body_left() <= connection_.options().refusal_bytes) throw;
-    throw TooLarge{{static_cast<std::int64_t>(error.code()), error.what(), error.data()}};
+    refuse_body(error, decoder.body_left());
   }
   if (const auto body = decoder.take_whole_body()) {
     if (!body->empty()) file->write(*body);

@@ -107,6 +107,7 @@ class Calls {
   std::string& reply_header();
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
+  [[noreturn]] void refuse_body(const CallError& error, std::uint64_t size) const;
   void server_method(const CallHead& head, Request& request);
   void begin_put(const CallHead& head, const Header& header, Decoder& decoder);
   void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);

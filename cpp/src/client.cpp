@@ -15,15 +15,6 @@ namespace framecall {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using std::chrono::milliseconds;
-
-milliseconds left_until(Clock::time_point deadline) {
-  return std::chrono::duration_cast<milliseconds>(deadline - Clock::now());
-}
-
-std::string in_quotes(std::string_view method) {
-  return std::string(1, '"').append(printable(method, 60)).append(1, '"');
-}
 
 [[noreturn]] void unexpected(const ClientConnection& connection, const std::string& what) {
   throw ProtocolError(ErrorCode::invalid_request, 0, connection.shown() + ": " + what);
@@ -221,9 +212,7 @@ class ClientStream::Implementation {
 
   void cancel() {
     if (ended_) return;
-    Json params;
-    params["id"] = parse_json(id_);
-    send(ClientCall("rpc.cancel", params, {}, CallOptions()).encode({}, {}), {});
+    send(cancel_frame(id_), {});
     writing_ = false;
   }
 

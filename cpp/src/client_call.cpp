@@ -57,6 +57,24 @@ std::string ClientCall::encode(std::string_view id, std::chrono::milliseconds le
   return encode_head(header);
 }
 
+std::string cancel_frame(std::string_view id) {
+  CallHead head;
+  head.method = "rpc.cancel";
+  const std::string params = std::string("{\"id\": ").append(id).append("}");
+  head.params = params;
+  std::string header;
+  write_call(header, head, 0);
+  return encode_head(header);
+}
+
+std::string in_quotes(std::string_view method) {
+  return std::string(1, '"').append(printable(method, 60)).append(1, '"');
+}
+
+std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+}
+
 std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client) {
   const auto timeout = call.timeout.count() > 0 ? call.timeout : client.timeout;
   return std::chrono::steady_clock::now() + std::min(timeout, longest);

@@ -31,6 +31,14 @@ class ClientCall {
   bool timed_, more_;
 };
 
+/// The notification that gives a call up. `id`: JSON text.
+std::string cancel_frame(std::string_view id);
+
+/// The name of a method, for messages.
+std::string in_quotes(std::string_view method);
+
+std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline);
+
 /// When a call of these options has to be over.
 std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client);
 

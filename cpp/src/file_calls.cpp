@@ -90,8 +90,9 @@ void check_quota(const ServerOptions& options, std::string_view name, std::uint6
         "all files together would have " + std::to_string(all) + " bytes: quota is " + std::to_string(options.quota));
 }
 
-IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::uint64_t body_size)
-    : files_(options.files), durability_(options.put_durability) {
+IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::string_view digest,
+                           std::uint64_t body_size)
+    : files_(options.files), durability_(options.put_durability), body_sha256_(announced_sha256(digest)) {
   FileStore& files = files_of(options);
   const Params params(all, {"name", "size", "offset", "sha256", "if_exists"});
   name_ = params.name();
@@ -118,10 +119,12 @@ IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::u
   }
   upload_.emplace(files.resume(name_, offset));
   if (offset == 0) sum_.emplace(DigestKind::sha256);
+  if (body_sha256_) body_sum_.emplace(DigestKind::sha256);
 }
 
 void IncomingFile::write(std::string_view bytes) {
   if (sum_) sum_->update(bytes);
+  if (body_sum_) body_sum_->update(bytes);
   upload_->write(bytes);
 }
 
@@ -129,6 +132,11 @@ Response IncomingFile::finish() {
   if (!upload_) return compare_with_what_is_there();
   FileStore::Upload upload = std::move(*upload_);  // its lock goes before the answer: the caller may try again at once
   upload_.reset();
+  if (body_sum_) {
+    const std::string actual = body_sum_->finish_base64();
+    if (actual != *body_sha256_) upload.discard();
+    check_sha256(*body_sha256_, actual);
+  }
   const std::string sha256 = sum_ ? sum_->finish() : upload.sha256();
   if (sha256_ && *sha256_ != sha256) {
     upload.discard();

@@ -17,8 +17,8 @@ namespace framecall {
 /// A file that comes in as the body of file.put. Everything throws CallError.
 class IncomingFile {
  public:
-  /// `body_size`: what the header announces. Refuses what has no room, before any of it is taken.
-  IncomingFile(const ServerOptions& options, const Json& params, std::uint64_t body_size);
+  /// `digest`, of the body, and `body_size`: what the header announces. Refuses what has no room, before any of it is taken.
+  IncomingFile(const ServerOptions& options, const Json& params, std::string_view digest, std::uint64_t body_size);
 
   void write(std::string_view bytes);
   /// Checks, flushes, gives it its name: waits for the disk. The answer to the call.
@@ -38,6 +38,8 @@ class IncomingFile {
   bool replace_ = true;
   std::optional<FileStore::Upload> upload_;  // none: an earlier attempt may have stored all of it
   std::optional<Digest> sum_;                // of what has come, if it is all of it
+  std::optional<std::string> body_sha256_;   // announced for the body, in base64
+  std::optional<Digest> body_sum_;
 };
 
 /// What file.get answers with.
