@@ -39,6 +39,10 @@ void write_body_size(std::string& out, std::uint64_t size) {
   write_integer(out, size);
 }
 
+void write_layout(std::string& out, std::string_view layout) {
+  if (layout.size() > 2) out.append(", ").append(layout.substr(1, layout.size() - 2));
+}
+
 // `closing` adds the hint of HTTP/1.1: whatever the handler says about the connection, the server knows better.
 void write_metadata(std::string& out, std::string_view metadata, bool closing) {
   if (metadata.empty() && !closing) return;
@@ -90,6 +94,7 @@ void read_call(const Header& header, CallHead& head) {
   }
   head.metadata = object_text(header, Key::metadata, "metadata");
   head.digest = object_text(header, Key::digest, "digest");
+  head.layout = layout_of(header);
   head.stream = flag(header, Key::stream, "stream");
   head.more = flag(header, Key::more, "more");
   if (const Token* timeout = header.find(Key::timeout_ms)) {
@@ -105,6 +110,7 @@ Request::Request(const CallHead& head, std::string_view body, std::string_view p
       metadata_(head.metadata),
       body_(body),
       peer_(peer),
+      layout_(head.layout),
       timeout_ms_(head.timeout_ms),
       notification_(head.id.empty()) {}
 
@@ -162,6 +168,7 @@ void write_call(std::string& out, const CallHead& head, std::uint64_t body_size)
   if (head.more) out += ", \"more\": true";
   if (head.stream) out += ", \"stream\": true";
   write_body_size(out, body_size);
+  write_layout(out, head.layout);
   if (head.timeout_ms > 0) {
     out += ", \"timeout_ms\": ";
     write_integer(out, head.timeout_ms);
@@ -175,6 +182,7 @@ void write_reply(std::string& out, std::string_view id, const Response& response
                  std::uint64_t file_size) {
   out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"result\": ").append(response.result);
   write_body_size(out, response.body.size() + file_size);
+  write_layout(out, response.layout);
   if (response.digest && !response.body.empty()) {
     out.append(", \"digest\": ").append(digest_member(response.body.view()));
   }
@@ -187,6 +195,7 @@ void write_part(std::string& out, std::string_view id, std::string_view key, con
   out += part.value;
   if (more) out += ", \"more\": true";
   write_body_size(out, part.body.size());
+  write_layout(out, part.layout);
   out += '}';
 }
 
@@ -209,26 +218,17 @@ void write_error(std::string& out, std::string_view id, std::int64_t code, std::
   out += '}';
 }
 
-std::string digest_member(std::string_view body) {
-  return std::string("{\"sha-256\": \"").append(sha256_base64(body)).append("\"}");
-}
-
-std::optional<std::string> announced_sha256(std::string_view digest) {
-  if (digest.empty()) return std::nullopt;
-  const Json announced = parse_json(digest);
-  const auto found = announced.find("sha-256");
-  if (found == announced.end()) return std::nullopt;
-  return found->is_string() ? found->get<std::string>() : dump_json(*found);
-}
-
-void check_digest(std::string_view digest, std::string_view body) {
-  if (const auto announced = announced_sha256(digest)) check_sha256(*announced, sha256_base64(body));
-}
-
-void check_sha256(const std::string& announced, const std::string& actual) {
-  if (announced == actual) return;
-  throw CallError(ErrorCode::data_loss,
-                  "the sha-256 of the body is " + actual + ", announced was " + printable(announced, 60));
+std::string layout_of(const Header& header) {
+  std::string layout;
+  const auto add = [&](Key key, std::string_view name) {
+    if (!header.has(key)) return;
+    layout.append(layout.empty() ? "{\"" : ", \"").append(name).append("\": ").append(header.find(key)->text);
+  };
+  add(Key::dtype, "dtype");
+  add(Key::shape, "shape");
+  add(Key::tensors, "tensors");
+  if (!layout.empty()) layout += '}';
+  return layout;
 }
 
 Failure current_failure() noexcept {

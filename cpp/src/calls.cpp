@@ -219,6 +219,7 @@ void Calls::deliver(const Header& header, const std::shared_ptr<Pending>& pendin
     const bool more = more_follows(header);
     Part part;
     if (item != nullptr) part.value = item->text;
+    part.layout = layout_of(header);
     part.body = std::move(body);
     if (more || part.value != "null" || !part.body.empty()) deliver(*pending, std::move(part));
     if (more) return;

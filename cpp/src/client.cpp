@@ -82,7 +82,15 @@ Json Client::call(std::string_view method, const Json& params, const CallOptions
 
 Response Client::request(std::string_view method, const Json& params, std::string_view body,
                          const CallOptions& options) {
-  const ClientCall call(method, params, body, options);
+  return request(ClientCall(method, params, body, options), body, options);
+}
+
+Response Client::request_text(std::string_view method, std::string_view params_text, std::string_view body,
+                              const CallOptions& options) {
+  return request(ClientCall(method, params_text, body, options), body, options);
+}
+
+Response Client::request(const ClientCall& call, std::string_view body, const CallOptions& options) {
   Attempts attempts = implementation_->begin(options);
   ConnectionPool& pool = implementation_->pool;
   for (;;) {
@@ -100,19 +108,27 @@ Response Client::request(std::string_view method, const Json& params, std::strin
     } catch (const std::system_error& error) {
       const bool again = options.idempotent || lease->sent_nothing();
       if (again && error.code() != std::errc::timed_out && attempts.count < implementation_->options.attempts) continue;
-      throw_lost(error, shown, in_quotes(method), attempts);
+      throw_lost(error, shown, in_quotes(call.method()), attempts);
     }
   }
 }
 
 void Client::notify(std::string_view method, const Json& params, std::string_view body, const CallOptions& options) {
-  const ClientCall call(method, params, body, options);
+  notify(ClientCall(method, params, body, options), body, options);
+}
+
+void Client::notify_text(std::string_view method, std::string_view params_text, std::string_view body,
+                         const CallOptions& options) {
+  notify(ClientCall(method, params_text, body, options), body, options);
+}
+
+void Client::notify(const ClientCall& call, std::string_view body, const CallOptions& options) {
   Attempts attempts = implementation_->begin(options);
   ConnectionPool::Lease lease = implementation_->pool.take(attempts);
   try {
     lease->send(call.encode({}, left_until(attempts.deadline)), body, attempts.deadline);
   } catch (const std::system_error& error) {
-    throw_lost(error, lease->shown(), in_quotes(method), attempts);
+    throw_lost(error, lease->shown(), in_quotes(call.method()), attempts);
   }
   implementation_->pool.give_back(std::move(lease));
 }
@@ -129,7 +145,15 @@ Response& Pipeline::Outcome::get() {
 }
 
 void Pipeline::add(std::string_view method, const Json& params, std::string_view body) {
-  const ClientCall call(method, params, body, CallOptions());
+  add(ClientCall(method, params, body, CallOptions()), body);
+}
+
+void Pipeline::add_text(std::string_view method, std::string_view params_text, std::string_view body,
+                        const CallOptions& options) {
+  add(ClientCall(method, params_text, body, options), body);
+}
+
+void Pipeline::add(const ClientCall& call, std::string_view body) {
   frames_.append(call.encode(std::to_string(count_ + 1), {}));
   frames_.append(body);
   ++count_;
@@ -159,10 +183,9 @@ std::vector<Pipeline::Outcome> Pipeline::run(const CallOptions& options) {
 
 class ClientStream::Implementation {
  public:
-  Implementation(std::shared_ptr<Client::Implementation> client, std::string_view method, const Json& params,
-                 std::string_view body, const CallOptions& options)
-      : client_(std::move(client)), what_(in_quotes(method)), options_(options), writing_(options.more) {
-    const ClientCall call(method, params, body, options);
+  Implementation(std::shared_ptr<Client::Implementation> client, const ClientCall& call, std::string_view body,
+                 const CallOptions& options)
+      : client_(std::move(client)), what_(in_quotes(call.method())), options_(options), writing_(options.more) {
     attempts_ = client_->begin(options);
     for (;;) {
       lease_ = client_->pool.take(attempts_);
@@ -277,7 +300,14 @@ class ClientStream::Implementation {
 
 ClientStream Client::stream(std::string_view method, const Json& params, std::string_view body,
                             const CallOptions& options) {
-  return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, method, params, body, options));
+  const ClientCall call(method, params, body, options);
+  return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
+}
+
+ClientStream Client::stream_text(std::string_view method, std::string_view params_text, std::string_view body,
+                                 const CallOptions& options) {
+  const ClientCall call(method, params_text, body, options);
+  return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
 }
 
 ClientStream::ClientStream(std::unique_ptr<Implementation> implementation)

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "framecall/call.hpp"
+#include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/frame.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 // Far enough away for everybody, near enough not to overflow.
 constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365 * 10);
 
-std::string params_text(const Json& params) {
+std::string checked_params(const Json& params) {
   if (params.is_null()) return {};
   if (!params.is_array() && !params.is_object()) {
     throw std::invalid_argument("params are neither an array nor an object: " + printable(dump_json(params), 60));
@@ -32,10 +33,18 @@ std::string metadata_text(const Json& metadata) {
 }  // namespace
 
 ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options)
+    : ClientCall(method, std::string_view(), body, options) {
+  own_params_ = checked_params(params);
+  params_ = own_params_;
+}
+
+ClientCall::ClientCall(std::string_view method, std::string_view params_text, std::string_view body,
+                       const CallOptions& options)
     : method_(method),
       body_size_(body.size()),
-      params_(params_text(params)),
+      params_(params_text),
       metadata_(metadata_text(options.metadata)),
+      layout_(options.layout),
       timed_(options.timeout.count() > 0),
       more_(options.more) {
   if (options.timeout.count() < 0) throw std::invalid_argument("a timeout below 0");
@@ -49,6 +58,7 @@ std::string ClientCall::encode(std::string_view id, std::chrono::milliseconds le
   head.params = params_;
   head.metadata = metadata_;
   head.digest = digest_;
+  head.layout = layout_;
   head.stream = stream;
   head.more = stream && more_;
   if (timed_) head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));

@@ -18,6 +18,9 @@ class ClientCall {
  public:
   /// `method`, and what is to be the body, must outlive it.
   ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options);
+  /// The same with params that are JSON text already, unchecked; it must outlive it, too.
+  ClientCall(std::string_view method, std::string_view params_text, std::string_view body, const CallOptions& options);
+  ClientCall(const ClientCall&) = delete;
 
   std::string_view method() const { return method_; }
   /// The head of its frame. `id`: JSON text, empty for a notification. `left`: until its deadline, told to the server if the
@@ -27,7 +30,9 @@ class ClientCall {
  private:
   std::string_view method_;
   std::uint64_t body_size_;
-  std::string params_, metadata_, digest_;
+  std::string own_params_;
+  std::string_view params_;
+  std::string metadata_, digest_, layout_;
   bool timed_, more_;
 };
 

@@ -8,6 +8,9 @@
 #include <system_error>
 #include <vector>
 
+#include "framecall/error.hpp"
+#include "framecall/json.hpp"
+
 namespace framecall {
 
 struct Digest::State {
@@ -77,6 +80,28 @@ std::string digest_of_file(DigestKind kind, int descriptor) {
     digest.update({block.data(), static_cast<std::size_t>(count)});
     offset += count;
   }
+}
+
+std::string digest_member(std::string_view body) {
+  return std::string("{\"sha-256\": \"").append(sha256_base64(body)).append("\"}");
+}
+
+std::optional<std::string> announced_sha256(std::string_view digest) {
+  if (digest.empty()) return std::nullopt;
+  const Json announced = parse_json(digest);
+  const auto found = announced.find("sha-256");
+  if (found == announced.end()) return std::nullopt;
+  return found->is_string() ? found->get<std::string>() : dump_json(*found);
+}
+
+void check_digest(std::string_view digest, std::string_view body) {
+  if (const auto announced = announced_sha256(digest)) check_sha256(*announced, sha256_base64(body));
+}
+
+void check_sha256(const std::string& announced, const std::string& actual) {
+  if (announced == actual) return;
+  throw CallError(ErrorCode::data_loss,
+                  "the sha-256 of the body is " + actual + ", announced was " + printable(announced, 60));
 }
 
 }  // namespace framecall

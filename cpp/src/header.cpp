@@ -8,8 +8,8 @@ namespace framecall {
 namespace {
 
 constexpr std::array<std::string_view, key_count> key_names = {
-    "jsonrpc", "id",    "method", "params", "body_size", "timeout_ms",  "more",      "stream",
-    "result",  "error", "item",   "digest", "metadata",  "traceparent", "tracestate"};
+    "jsonrpc", "id",   "method", "params",   "body_size",   "timeout_ms", "more",  "stream", "result",
+    "error",   "item", "digest", "metadata", "traceparent", "tracestate", "dtype", "shape",  "tensors"};
 
 constexpr std::size_t no_key = key_count;
 

@@ -37,6 +37,7 @@ void read_reply(const Header& header, ReplyHead& head) {
   if (head.error && result != nullptr) invalid("a reply with both result and error: " + printable(header.text()));
   if (!head.error && result == nullptr) invalid("an error that is no object: " + printable(header.text()));
   if (result != nullptr) head.result = result->text;
+  head.layout = layout_of(header);
   const Token* more = header.find(Key::more);
   head.more = more != nullptr && more->kind == Token::Kind::boolean_true;
   const Token* digest = header.find(Key::digest);

@@ -16,6 +16,7 @@ struct ReplyHead {
   std::string id;  ///< JSON text as dump_json() writes it; empty for null: an answer to what the peer could not read
   std::optional<RemoteError> error;
   std::string_view result, metadata, digest;  ///< JSON text
+  std::string layout;                         ///< see Response::layout
   bool more = false;                          ///< another one follows for this id
   bool closing = false;                       ///< the peer will close: new calls belong on another connection
 };

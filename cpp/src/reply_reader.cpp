@@ -26,6 +26,7 @@ Response response_of(CallReply&& reply, const std::string& shown) {
   response.result = std::move(reply.result);
   response.body = std::move(reply.body);
   response.metadata = std::move(reply.metadata);
+  response.layout = std::move(reply.layout);
   return response;
 }
 
@@ -33,6 +34,7 @@ Part part_of(CallReply&& reply) {
   Part part;
   if (!reply.continued) part.value = std::move(reply.result);
   part.body = std::move(reply.body);
+  part.layout = std::move(reply.layout);
   part.continues = reply.continues;
   return part;
 }
@@ -87,6 +89,7 @@ void ReplyReader::begin() {
   reply_.error = std::move(head.error);
   reply_.result = head.result;
   reply_.metadata = head.metadata;
+  reply_.layout = std::move(head.layout);
   reply_.more = head.more;
   closing_ = closing_ || head.closing || reply_.id.empty();
   digest_ = head.digest;

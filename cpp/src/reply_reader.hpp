@@ -20,7 +20,7 @@ namespace framecall {
 struct CallReply {
   std::string id;  ///< JSON text; empty: of an answer to nothing that the peer could read
   std::optional<RemoteError> error;
-  std::string result, metadata;
+  std::string result, metadata, layout;
   Buffer body;
   std::optional<ProtocolError> damage;  ///< the body is not what the peer's digest says
   bool more = false;                    ///< another one follows for this id

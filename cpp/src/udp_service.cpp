@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "framecall/buffer.hpp"
+#include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/frame.hpp"
 #include "sockets.hpp"

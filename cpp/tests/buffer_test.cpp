@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <random>
 #include <string>
 
@@ -57,6 +58,37 @@ TEST(Buffer, is_a_queue_of_bytes) {
     ASSERT_EQ(buffer.size(), model.size());
     ASSERT_EQ(buffer.empty(), model.empty());
   }
+}
+
+TEST(Buffer, begins_at_a_multiple_of_its_alignment_however_it_grows) {
+  Buffer buffer;
+  std::string model;
+  for (std::size_t size = 1; size < 3'000'000; size = size * 5 / 3 + 1) {
+    const std::string bytes(size, static_cast<char>('a' + size % 26));
+    buffer.append(bytes);
+    model += bytes;
+    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % Buffer::alignment, 0u) << size;
+    ASSERT_TRUE(buffer.view() == model) << size;
+  }
+}
+
+TEST(Buffer, borrows_bytes_and_lets_go_of_them_once) {
+  const std::string bytes(100, 'x');
+  const auto owner = std::make_shared<int>(0);
+  {
+    Buffer first(bytes, owner);
+    EXPECT_EQ(first.data(), bytes.data());
+    Buffer second(std::move(first));
+    second.consume(40);
+    EXPECT_EQ(second.view(), std::string(60, 'x'));
+    EXPECT_EQ(owner.use_count(), 2);
+    second.append("y");  // theirs is not written to
+    EXPECT_EQ(owner.use_count(), 1);
+    EXPECT_EQ(second.view(), std::string(60, 'x') + "y");
+    EXPECT_EQ(bytes, std::string(100, 'x'));
+    const Buffer third(bytes, owner);
+  }
+  EXPECT_EQ(owner.use_count(), 1);
 }
 
 TEST(Buffer, moves_with_its_bytes) {

@@ -28,6 +28,7 @@ std::shared_ptr<Router> make_router() {
     if (const auto name = request.metadata("name")) response.metadata = dump_json({{"hello", *name}});
     response.digest = true;
     response.body.append(request.body());
+    response.layout = request.layout();
     return response;
   });
   router->on("refuse", [] { throw CallError(ErrorCode::not_found, "no such thing", R"({"key": 7})"); });
@@ -100,6 +101,24 @@ TEST(Client, calls_methods) {
     }
     EXPECT_EQ(client.call("add", {1, 1}).get<int>(), 2) << "the connection goes on";
   }
+}
+
+TEST(Client, tells_how_arrays_lie_in_a_body) {
+  const Serving serving;
+  Client client(serving.tcp);
+  CallOptions options;
+  options.layout = R"({"dtype": "<f4", "shape": [2, 3]})";
+  Response response = client.request("who", nullptr, std::string(24, 'x'), options);
+  EXPECT_EQ(response.layout, options.layout);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(response.body.data()) % Buffer::alignment, 0u);
+  options.layout = R"({"tensors": {"a": {"dtype": "|u1", "shape": [24], "data_offsets": [0, 24]}}})";
+  response = client.request_text("who", "", std::string(24, 'x'), options);
+  EXPECT_EQ(response.layout, options.layout);
+  ClientStream stream = client.stream_text("who", "{}", std::string(24, 'y'), options);
+  Part part;
+  EXPECT_TRUE(stream.read(part));
+  EXPECT_EQ(part.layout, options.layout);
+  EXPECT_EQ(client.request("who", nullptr, "z").layout, "");
 }
 
 TEST(Client, moves_large_bodies_both_ways) {

@@ -27,7 +27,10 @@ const std::vector<std::pair<Key, std::string>> named_keys = {{Key::jsonrpc, "jso
                                                              {Key::digest, "digest"},
                                                              {Key::metadata, "metadata"},
                                                              {Key::traceparent, "traceparent"},
-                                                             {Key::tracestate, "tracestate"}};
+                                                             {Key::tracestate, "tracestate"},
+                                                             {Key::dtype, "dtype"},
+                                                             {Key::shape, "shape"},
+                                                             {Key::tensors, "tensors"}};
 
 std::string in_escapes(const std::string& text) {
   std::string out;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -20,16 +21,25 @@ inline void upper_case(const char* bytes, std::size_t size, char* out) {
 }
 
 /// Bytes are added at the end and taken from the front. Views into it are valid until the next prepare(), append(),
-/// clear() or release(). Growth doubles, so that memory follows what arrived and not what was announced.
+/// clear() or release(). Growth doubles, so that memory follows what arrived and not what was announced. The first byte is at
+/// a multiple of `alignment`, until some are taken from the front.
 class Buffer {
  public:
+  static constexpr std::size_t alignment = 64;
+
   Buffer() = default;
+  /// Bytes of somebody else, to be read and not written; `owner` keeps them, and lets go of them on whatever thread the last
+  /// buffer of them dies.
+  Buffer(std::string_view bytes, std::shared_ptr<void> owner)
+      : data_(const_cast<char*>(bytes.data())), end_(bytes.size()), capacity_(bytes.size()), owner_(std::move(owner)) {}
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {
     swap(other);
     return *this;
   }
-  ~Buffer() { std::free(data_); }
+  ~Buffer() {
+    if (!owner_) std::free(data_ - padding_);
+  }
 
   std::string_view view() const { return {data_ + begin_, end_ - begin_}; }
   const char* data() const { return data_ + begin_; }
@@ -67,9 +77,15 @@ class Buffer {
     std::swap(begin_, other.begin_);
     std::swap(end_, other.end_);
     std::swap(capacity_, other.capacity_);
+    std::swap(padding_, other.padding_);
+    owner_.swap(other.owner_);
   }
   void grow(std::size_t size) {
     if (size > PTRDIFF_MAX - end_) throw std::bad_alloc();
+    if (owner_) {
+      copy(size);
+      return;
+    }
     if (begin_ > 0) {
       std::memmove(data_, data_ + begin_, end_ - begin_);
       end_ -= begin_;
@@ -78,14 +94,25 @@ class Buffer {
     }
     std::size_t capacity = capacity_ > 0 ? capacity_ * 2 : 256;
     if (capacity < end_ + size) capacity = end_ + size;
-    auto* data = static_cast<char*>(std::realloc(data_, capacity));
-    if (data == nullptr) throw std::bad_alloc();
-    data_ = data;
+    auto* block = static_cast<char*>(std::realloc(data_ - padding_, capacity + alignment));
+    if (block == nullptr) throw std::bad_alloc();
+    const std::size_t padding = alignment - reinterpret_cast<std::uintptr_t>(block) % alignment;
+    // Rare: large blocks move by whole pages.
+    if (padding != padding_ && end_ > 0) std::memmove(block + padding, block + padding_, end_);
+    data_ = block + padding;
+    padding_ = padding;
     capacity_ = capacity;
+  }
+  void copy(std::size_t more) {
+    Buffer own;
+    own.prepare(size() + more);
+    own.append(view());
+    swap(own);
   }
 
   char* data_ = nullptr;
-  std::size_t begin_ = 0, end_ = 0, capacity_ = 0;
+  std::size_t begin_ = 0, end_ = 0, capacity_ = 0, padding_ = 0;
+  std::shared_ptr<void> owner_;
 };
 
 }  // namespace framecall

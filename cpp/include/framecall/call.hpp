@@ -25,6 +25,7 @@ struct CallHead {
   std::string method_text;  ///< behind `method`, if it had escapes
   std::string_view method;
   std::string_view params, metadata, digest;  ///< JSON text; empty if absent
+  std::string layout;                         ///< see Response::layout
   std::uint64_t timeout_ms = 0;               ///< 0: no deadline
   bool stream = false, more = false;
 
@@ -48,6 +49,7 @@ struct Part {
   Part() {}
   std::string value = "null";  ///< JSON text: `item` of a request, `result` of a reply
   Buffer body;
+  std::string layout;      ///< see Response::layout
   bool continues = false;  ///< more of this body comes with the next part: above max_body it comes in pieces
 };
 
@@ -66,6 +68,7 @@ class Request {
   /// The same as a value, read when it is first asked for; null if there are none.
   const Json& params() const;
   std::string_view body() const { return body_; }
+  const std::string& layout() const { return layout_; }  ///< see Response::layout
   /// The body as a block of its own, without a copy if it came so; body() is empty afterwards.
   Buffer take_body();
   /// A value of the metadata, nothing if it is not there.
@@ -85,6 +88,7 @@ class Request {
 
  private:
   std::string_view method_, params_, metadata_, body_, peer_;
+  std::string layout_;
   std::unique_ptr<std::string> kept_;
   Buffer own_body_;
   mutable std::optional<Json> parsed_;
@@ -98,7 +102,9 @@ struct Response {
   std::string result = "null";  ///< JSON text
   Buffer body;
   std::string metadata;  ///< JSON text of an object of strings, or empty
-  bool digest = false;   ///< sends the SHA-256 of the body along, which our clients check
+  /// Of arrays in the body (PROTOCOL.md, section 4): JSON text of an object of `dtype` and `shape`, or `tensors`; or empty.
+  std::string layout;
+  bool digest = false;  ///< sends the SHA-256 of the body along, which our clients check
 
   Response() = default;
   /// Throws std::invalid_argument for what has no JSON text.
@@ -118,13 +124,8 @@ void write_part(std::string& out, std::string_view id, std::string_view key, con
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
                  std::string_view data = {}, bool closing = false);
 
-/// The member `digest` for a body, as JSON text.
-std::string digest_member(std::string_view body);
-/// The SHA-256 that a `digest` announces, in base64; nothing for other algorithms, which RFC 9530 lets pass.
-std::optional<std::string> announced_sha256(std::string_view digest);
-/// Throws CallError(data_loss) unless `body` is what `digest` announces.
-void check_digest(std::string_view digest, std::string_view body);
-void check_sha256(const std::string& announced, const std::string& actual);
+/// See Response::layout.
+std::string layout_of(const Header& header);
 
 /// For a catch block: what a handler has thrown, as message_text(), even if there is no memory for it.
 struct Failure {
@@ -140,15 +141,12 @@ class Responder {
   explicit Responder(Send send) : send_(std::make_shared<Once>(std::move(send))) {}
 
   void operator()(Response response) const { send_->answer(&response, nullptr); }
+  void fail(const Failure& failure) const { send_->answer(nullptr, &failure); }
   void error(const CallError& error) const {
-    const Failure failure{static_cast<std::int64_t>(error.code()), message_text(error.what()), error.data()};
-    send_->answer(nullptr, &failure);
+    fail({static_cast<std::int64_t>(error.code()), message_text(error.what()), error.data()});
   }
   /// The exception that is being handled.
-  void current_exception() const {
-    const Failure failure = current_failure();
-    send_->answer(nullptr, &failure);
-  }
+  void current_exception() const { fail(current_failure()); }
 
  private:
   struct Once {

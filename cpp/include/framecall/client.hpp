@@ -17,6 +17,7 @@
 
 namespace framecall {
 
+class ClientCall;
 class ClientStream;
 class Pipeline;
 
@@ -47,9 +48,14 @@ class Client {
   /// The same with a body both ways. `body` is not copied.
   Response request(std::string_view method, const Json& params = nullptr, std::string_view body = {},
                    const CallOptions& options = CallOptions());
+  /// The same with params that are JSON text already: of an array or an object, or empty. They are not checked.
+  Response request_text(std::string_view method, std::string_view params_text, std::string_view body,
+                        const CallOptions& options);
   /// Says it and waits for no answer: whether it arrived is not known.
   void notify(std::string_view method, const Json& params = nullptr, std::string_view body = {},
               const CallOptions& options = CallOptions());
+  void notify_text(std::string_view method, std::string_view params_text, std::string_view body,
+                   const CallOptions& options);
 
   /// Many calls in one go; see Pipeline.
   Pipeline pipeline();
@@ -57,6 +63,8 @@ class Client {
   /// the client's own for each read and write.
   ClientStream stream(std::string_view method, const Json& params = nullptr, std::string_view body = {},
                       const CallOptions& options = CallOptions());
+  ClientStream stream_text(std::string_view method, std::string_view params_text, std::string_view body,
+                           const CallOptions& options);
 
   /// Closes the idle connections; calls under way go on. No more calls afterwards.
   void close();
@@ -64,6 +72,9 @@ class Client {
  private:
   friend class ClientStream;
   friend class Pipeline;
+  Response request(const ClientCall& call, std::string_view body, const CallOptions& options);
+  void notify(const ClientCall& call, std::string_view body, const CallOptions& options);
+
   class Implementation;
   std::shared_ptr<Implementation> implementation_;
 };
@@ -90,12 +101,16 @@ class Pipeline {
 
   /// One more. The body is copied.
   void add(std::string_view method, const Json& params = nullptr, std::string_view body = {});
+  void add_text(std::string_view method, std::string_view params_text, std::string_view body,
+                const CallOptions& options);
   std::size_t size() const { return count_; }
   /// Sends all and waits for all, at most the timeout; the outcomes are in the order of add(). Empty afterwards, also after
   /// an exception: what Client throws about connections counts for all calls together.
   std::vector<Outcome> run(const CallOptions& options = CallOptions());
 
  private:
+  void add(const ClientCall& call, std::string_view body);
+
   std::shared_ptr<Client::Implementation> client_;
   Buffer frames_;
   std::size_t count_ = 0;

@@ -23,6 +23,8 @@ struct CallOptions {
   std::chrono::milliseconds timeout{0};
   /// An object of strings, or null.
   Json metadata;
+  /// How the body is to be read as arrays; see Response::layout in call.hpp.
+  std::string layout;
   /// May be sent once more when a connection broke under it: the method does the same however often it is called.
   bool idempotent = false;
   /// Sends the SHA-256 of the body along; the server checks it.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,5 +38,13 @@ std::string digest_of_file(DigestKind kind, int descriptor);
 
 /// SHA-256 in base64.
 std::string sha256_base64(std::string_view bytes);
+
+/// The member `digest` for a body, as JSON text.
+std::string digest_member(std::string_view body);
+/// The SHA-256 that a `digest` announces, in base64; nothing for other algorithms, which RFC 9530 lets pass.
+std::optional<std::string> announced_sha256(std::string_view digest);
+/// Throws CallError(data_loss) unless `body` is what `digest` announces.
+void check_digest(std::string_view digest, std::string_view body);
+void check_sha256(const std::string& announced, const std::string& actual);
 
 }  // namespace framecall

@@ -29,8 +29,11 @@ enum class Key : std::uint8_t {
   metadata,
   traceparent,
   tracestate,
+  dtype,
+  shape,
+  tensors,
 };
-inline constexpr std::size_t key_count = 15;
+inline constexpr std::size_t key_count = 18;
 
 /// A member's value: its text, checked, and what it is. Strings keep their quotes and escapes.
 struct Token {
