@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "async_link.hpp"
-#include "client_call.hpp"
+#include "framecall/client_call.hpp"
 #include "framecall/error.hpp"
 #include "framecall/stream.hpp"
 #include "suspend.hpp"

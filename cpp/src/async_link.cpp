@@ -16,7 +16,7 @@
 #include <system_error>
 #include <utility>
 
-#include "client_call.hpp"
+#include "framecall/client_call.hpp"
 #include "framecall/error.hpp"
 #include "sockets.hpp"
 

@@ -20,8 +20,8 @@
 #include "framecall/buffer.hpp"
 #include "framecall/client_options.hpp"
 #include "framecall/endpoint.hpp"
+#include "framecall/reply_reader.hpp"
 #include "out_queue.hpp"
-#include "reply_reader.hpp"
 
 namespace framecall {
 

@@ -8,8 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "client_call.hpp"
 #include "connection_pool.hpp"
+#include "framecall/client_call.hpp"
 
 namespace framecall {
 namespace {

@@ -1,4 +1,4 @@
-#include "client_call.hpp"
+#include "framecall/client_call.hpp"
 
 #include <algorithm>
 #include <stdexcept>

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "framecall/endpoint.hpp"
-#include "reply_reader.hpp"
+#include "framecall/reply_reader.hpp"
 #include "sockets.hpp"
 
 namespace framecall {

@@ -12,9 +12,9 @@
 #include <system_error>
 #include <utility>
 
-#include "client_call.hpp"
 #include "client_connection.hpp"
 #include "framecall/call.hpp"
+#include "framecall/client_call.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"

@@ -1,4 +1,4 @@
-#include "reply_reader.hpp"
+#include "framecall/reply_reader.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -147,6 +147,10 @@ class Server::Implementation {
     threads_.clear();
   }
 
+  void leave_to_parent() {
+    for (auto& listener : listeners_) ::close(listener->stream.native_handle());
+  }
+
   void run() {
     asio::signal_set signals(first().io, SIGTERM, SIGINT);
     // Where the program has blocked them, one that came before is taken now, and one that comes later harms nobody.
@@ -291,5 +295,7 @@ void Server::drain() { implementation_->drain(); }
 void Server::stop() { implementation_->stop(); }
 void Server::wait() { implementation_->wait(); }
 void Server::run() { implementation_->run(); }
+
+void Server::leave_to_parent() { implementation_->leave_to_parent(); }
 
 }  // namespace framecall

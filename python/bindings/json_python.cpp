@@ -100,6 +100,12 @@ Ref read_header(std::string_view text) {
   return header;
 }
 
+Ref read_value(std::string_view text) {
+  JsonReader reader(text);
+  ObjectBuilder builder(text);
+  return reader.document(builder);
+}
+
 // ---- writing
 
 namespace {
@@ -108,6 +114,8 @@ template <class Unit>
 void write_units(std::string& out, const Unit* at, const Unit* end) {
   for (; at < end; ++at) write_code_point(out, *at);
 }
+
+}  // namespace
 
 void write_text(std::string& out, PyObject* text) {
 #if PY_VERSION_HEX < 0x030c0000
@@ -135,6 +143,8 @@ void write_text(std::string& out, PyObject* text) {
   }
   out += '"';
 }
+
+namespace {
 
 void write_int(std::string& out, PyObject* value) {
   int overflow = 0;

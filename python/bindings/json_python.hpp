@@ -41,12 +41,18 @@ class ObjectBuilder {
 /// beyond max_depth, invalid_request for what is no object.
 Ref read_header(std::string_view text);
 
+/// Any value; nesting and errors the same.
+Ref read_value(std::string_view text);
+
 /// Appends the text of `value`, whose own level is `depth` (1 at the top). Throws PyError: TypeError for what no JSON
 /// stands for, ValueError for nesting beyond max_depth and for integers beyond Python's own limit of digits.
 void write_value(std::string& out, PyObject* value, int depth);
 
 /// The same for a header: TypeError unless it is a dict.
 void write_header(std::string& out, PyObject* header);
+
+/// The text of a str in quotes, ASCII.
+void write_text(std::string& out, PyObject* string);
 
 /// A string to write into, empty, with the memory of the last one that was here: saves the allocation per message.
 class Scratch {

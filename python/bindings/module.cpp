@@ -5,12 +5,16 @@
 #include <cstring>
 #include <string>
 
+#include "client.hpp"
 #include "decoder.hpp"
 #include "events.hpp"
+#include "files.hpp"
 #include "framecall/frame.hpp"
 #include "json_python.hpp"
+#include "message.hpp"
 #include "plain_clients.hpp"
 #include "server.hpp"
+#include "session.hpp"
 
 namespace framecall::python {
 namespace {
@@ -131,6 +135,10 @@ PYBIND11_MODULE(_core, module) {
     add_functions(module.ptr());
     add_events(module.ptr());
     add_decoder(module.ptr());
+    add_messages(module.ptr());
+    add_client(module.ptr());
+    add_session(module.ptr());
+    add_files(module);
     add_server(module);
     add_plain_clients(module.ptr());
   } catch (const PyError&) {

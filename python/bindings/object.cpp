@@ -2,9 +2,12 @@
 
 #include <new>
 #include <stdexcept>
+#include <string>
 #include <system_error>
 
+#include "framecall/client_options.hpp"
 #include "framecall/error.hpp"
+#include "json_python.hpp"
 
 namespace framecall::python {
 namespace {
@@ -18,6 +21,20 @@ void set_protocol_error(const ProtocolError& error) {
   if (exception == nullptr) return;
   PyErr_SetObject(protocol_error_class, exception);
   Py_DECREF(exception);
+}
+
+void set_remote_error(const RemoteError& error) {
+  const Ref make(function_of("_errors", "remote_error"));
+  Ref data = error.data().empty() ? none() : read_value(error.data());
+  const Ref exception = own(PyObject_CallFunction(make.get(), "LOO", static_cast<long long>(error.code()),
+                                                  to_str(error.what()).get(), data.get()));
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+}
+
+void set_unavailable(const UnavailableError& error) {
+  const Ref type(function_of("_errors", "UnavailableError"));
+  const Ref exception = own(PyObject_CallFunction(type.get(), "is", error.code().value(), error.what()));
+  PyErr_SetObject(type.get(), exception.get());
 }
 
 // OSError picks the subclass for the errno: ConnectionRefusedError, TimeoutError.
@@ -35,12 +52,60 @@ void import_errors() {
   protocol_error_class = own(PyObject_GetAttrString(errors.get(), "ProtocolError")).release();
 }
 
+Ref function_of(const char* module, const char* name) {
+  const Ref found = own(PyImport_ImportModule((std::string("framecall.") + module).c_str()));
+  return own(PyObject_GetAttrString(found.get(), name));
+}
+
+namespace {
+
+#if PY_VERSION_HEX < 0x030a0000
+PyObject* refuse_construction(PyTypeObject* type, PyObject*, PyObject*) {
+  PyErr_Format(PyExc_TypeError, "cannot create '%.100s' instances", type->tp_name);
+  return nullptr;
+}
+#endif
+
+}  // namespace
+
+PyTypeObject* add_type(PyObject* module, const char* name, PyType_Spec& spec) {
+  const Ref type = own(PyType_FromSpec(&spec));
+  auto* const made = reinterpret_cast<PyTypeObject*>(type.get());
+#if PY_VERSION_HEX < 0x030a0000
+  bool has_constructor = false;
+  for (const PyType_Slot* slot = spec.slots; slot->slot != 0; ++slot) {
+    has_constructor = has_constructor || slot->slot == Py_tp_new || slot->slot == Py_tp_init;
+  }
+  if (!has_constructor) made->tp_new = refuse_construction;
+#endif
+  if (PyObject_SetAttrString(module, name, type.get()) != 0) throw PyError();
+  Py_INCREF(type.get());
+  return made;
+}
+
+std::string_view text_of(PyObject* string) {
+  Py_ssize_t size = 0;
+  const char* const text = PyUnicode_AsUTF8AndSize(string, &size);
+  if (text == nullptr) throw PyError();
+  return {text, static_cast<std::size_t>(size)};
+}
+
 void set_python_error() noexcept {
   try {
     throw;
   } catch (const PyError&) {
   } catch (const ProtocolError& error) {
     set_protocol_error(error);
+  } catch (const RemoteError& error) {
+    try {
+      set_remote_error(error);
+    } catch (...) {  // no memory, most likely
+    }
+  } catch (const UnavailableError& error) {
+    try {
+      set_unavailable(error);
+    } catch (...) {
+    }
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::system_error& error) {

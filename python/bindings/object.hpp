@@ -2,7 +2,9 @@
 #pragma once
 
 #include <Python.h>
+#include <cxxabi.h>
 
+#include <string_view>
 #include <utility>
 
 namespace framecall::python {
@@ -56,11 +58,39 @@ void import_errors();
 /// Makes the C++ exception that is being handled into a Python one.
 void set_python_error() noexcept;
 
-/// Runs the body of a function that Python calls: no C++ exception gets past it.
+/// A function of the package's own modules, `framecall.MODULE.NAME`: looked up when it is needed, for what is rare.
+Ref function_of(const char* module, const char* name);
+inline Ref none() { return borrow(Py_None); }
+inline Ref to_str(std::string_view text) {
+  return own(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
+}
+/// The UTF-8 text of a str; it lives as long as the str. Throws PyError for what is none.
+std::string_view text_of(PyObject* string);
+
+/// For types that only this module makes objects of; before 3.10 their constructor makes what they could not stand.
+#if PY_VERSION_HEX >= 0x030a0000
+inline constexpr unsigned no_constructor = Py_TPFLAGS_DISALLOW_INSTANTIATION;
+#else
+inline constexpr unsigned no_constructor = 0;
+#endif
+
+/// Makes a type and puts it into the module. The reference that is returned is for ever.
+PyTypeObject* add_type(PyObject* module, const char* name, PyType_Spec& spec);
+
+/// A function for PyMethodDef, whatever it takes.
 template <class Function>
-PyObject* guard(Function function) noexcept {
+PyCFunction as_method(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+/// Runs the body of a function that Python calls: no C++ exception gets past it, but for the unwinding of a thread that the
+/// interpreter ends.
+template <class Function>
+PyObject* guard(Function function) {
   try {
     return function().release();
+  } catch (const abi::__forced_unwind&) {
+    throw;
   } catch (...) {
     set_python_error();
     return nullptr;

@@ -14,6 +14,7 @@
 
 #include "framecall/raw_client.hpp"
 #include "framecall/udp_client.hpp"
+#include "gil.hpp"
 
 namespace framecall::python {
 namespace {
@@ -41,25 +42,6 @@ struct Object {
   PyObject head;
   std::shared_ptr<State<Client>> state;  // none: closed, or not open yet
 };
-
-class WithoutGil {
- public:
-  WithoutGil() : thread_(PyEval_SaveThread()) {}
-  WithoutGil(const WithoutGil&) = delete;
-  WithoutGil& operator=(const WithoutGil&) = delete;
-  ~WithoutGil() { PyEval_RestoreThread(thread_); }
-
- private:
-  PyThreadState* thread_;
-};
-
-// Signal handlers of Python run in the main thread when it asks for them, and may raise: KeyboardInterrupt.
-void run_signal_handlers() {
-  const PyGILState_STATE before = PyGILState_Ensure();
-  const bool raised = PyErr_CheckSignals() != 0;
-  PyGILState_Release(before);
-  if (raised) throw PyError();
-}
 
 template <class Client>
 [[noreturn]] void refuse_closed() {

@@ -2,60 +2,193 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "client.hpp"
 #include "framecall/server.hpp"
-#include "object.hpp"
+#include "gil.hpp"
+#include "handlers.hpp"
+#include "translated.hpp"
 
 namespace framecall::python {
 namespace {
 
 namespace py = pybind11;
 
-// What pybind11 makes of C++ exceptions is coarser than what set_python_error() does.
-template <class Function>
-auto translated(Function function) {
-  try {
-    return function();
-  } catch (const py::error_already_set&) {
-    throw;
-  } catch (...) {
-    set_python_error();
-    throw py::error_already_set();
-  }
-}
-
-std::unique_ptr<Server> make_server(const std::optional<std::string>& root, unsigned threads) {
-  return translated([&] {
+// The server and the Python functions that answer its calls. framecall.Server has one.
+class PythonServer {
+ public:
+  PythonServer(const py::dict& limits, std::size_t handler_threads)
+      : router_(std::make_shared<Router>()), handlers_(std::make_shared<Handlers>(handler_threads)) {
     ServerOptions options;
-    options.threads = threads;
-    if (root) options.files = std::make_shared<FileStore>(*root);
-    return std::make_unique<Server>(std::move(options));
-  });
+    set_limits(options, limits);
+    options.router = router_;
+    options.log = [handlers = handlers_.get()](LogLevel level, std::string_view line) {
+      handlers->log_later(level, line);
+    };
+    server_ = std::make_unique<Server>(std::move(options));
+  }
+  ~PythonServer() {
+    if (!server_) return;
+    const WithoutGil without_gil;
+    server_.reset();
+    handlers_->stop();
+  }
+  PythonServer(const PythonServer&) = delete;
+
+  std::string listen(const std::string& address, const std::vector<std::string>& protocols) {
+    return server_->listen(Endpoint::parse(address), Protocols::named(protocols)).to_string();
+  }
+  std::string listen_udp(const std::string& address, const std::optional<std::string>& reply) {
+    return server_->listen_udp(Endpoint::parse(address), reply).to_string();
+  }
+
+  void add(const py::dict& description);
+
+  void start() {
+    handlers_->start();
+    server_->start();
+  }
+  int loop_descriptor() const { return handlers_->loop_descriptor(); }
+  void run_on_loop(const py::object& create_task) { handlers_->run_on_loop(create_task.ptr()); }
+  void drain() { server_->drain(); }
+  void wait() {
+    const WithoutGil without_gil;
+    server_->wait();
+  }
+  void stop() {
+    const WithoutGil without_gil;
+    server_->stop();
+    server_->wait();
+    handlers_->stop();
+  }
+  // In a child of fork(): the threads are its parent's, and so are the connections.
+  void abandon() {
+    if (!server_) return;
+    server_->leave_to_parent();
+    [[maybe_unused]] Server* const left = server_.release();
+    [[maybe_unused]] auto* const kept = new std::shared_ptr<Handlers>(handlers_);
+  }
+
+ private:
+  static void set_limits(ServerOptions& options, const py::dict& limits);
+
+  std::shared_ptr<Router> router_;
+  std::shared_ptr<Handlers> handlers_;
+  std::unique_ptr<Server> server_;  // none: left to the parent of this process
+};
+
+// `limits` have the names of ServerOptions, and the flags of `framecall serve`; what is None is left as it is.
+void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
+  const auto get = [&](const char* name) { return limits.contains(name) ? py::object(limits[name]) : py::none(); };
+  const auto size = [&](const char* name, auto& value, std::uint64_t least) {
+    const py::object given = get(name);
+    if (given.is_none()) return;
+    const Ref index = own(PyNumber_Index(given.ptr()));
+    const std::uint64_t most =
+        std::min<std::uint64_t>(std::numeric_limits<std::decay_t<decltype(value)>>::max(), INT64_MAX);
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
+    if (overflow != 0 || number < static_cast<long long>(least) || static_cast<std::uint64_t>(number) > most) {
+      raise(PyExc_ValueError, "%s: %llu .. %llu, not %S", name, static_cast<unsigned long long>(least),
+            static_cast<unsigned long long>(most), index.get());
+    }
+    value = static_cast<std::decay_t<decltype(value)>>(number);
+  };
+  const auto duration = [&](const char* name, std::chrono::milliseconds& value) {
+    const py::object given = get(name);
+    if (!given.is_none()) value = to_timeout(given.ptr());
+  };
+  const py::object root = get("root"), durability = get("durability");
+  Durability level = Durability::close;
+  if (!durability.is_none()) {
+    const auto name = durability.cast<std::string>();
+    if (name != "none" && name != "close" && name != "full") {
+      raise(PyExc_ValueError, "durability: none, close, full, not %R", durability.ptr());
+    }
+    level = name == "none" ? Durability::none : name == "close" ? Durability::close : Durability::full;
+    options.put_durability = level;
+  }
+  if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), level);
+  size("threads", options.threads, 1);
+  size("max_header", options.max_header, 2);
+  size("max_body", options.max_body, 0);
+  size("max_in_flight", options.max_in_flight, 1);
+  size("max_streams", options.max_streams, 1);
+  size("max_file", options.max_file, 0);
+  size("quota", options.quota, 0);
+  size("max_connections", options.max_connections, 1);
+  duration("header_timeout", options.header_timeout);
+  duration("idle_timeout", options.idle_timeout);
+  duration("drain_timeout", options.drain_timeout);
 }
 
-std::string listen(Server& server, const std::string& address, const std::vector<std::string>& protocols) {
-  return translated([&] { return server.listen(Endpoint::parse(address), Protocols::named(protocols)).to_string(); });
+Handler::Body body_kind(const std::string& name) {
+  if (name == "bytes") return Handler::Body::bytes;
+  if (name == "array") return Handler::Body::array;
+  if (name == "arrays") return Handler::Body::arrays;
+  return name == "view" ? Handler::Body::view : Handler::Body::none;
 }
 
-std::string listen_udp(Server& server, const std::string& address, const std::optional<std::string>& reply) {
-  return translated([&] { return server.listen_udp(Endpoint::parse(address), reply).to_string(); });
+// What _server.py says about a function. The objects in it stay alive there.
+void PythonServer::add(const py::dict& description) {
+  auto handler = std::make_unique<Handler>();
+  handler->name = description["name"].cast<std::string>();
+  handler->function = py::object(description["function"]).ptr();
+  handler->takes_request = description["takes_request"].cast<bool>();
+  handler->asynchronous = description["asynchronous"].cast<bool>();
+  handler->streams = description["streams"].cast<bool>();
+  handler->any_parameters = description["any_parameters"].cast<bool>();
+  handler->debug = description["debug"].cast<bool>();
+  handler->body = body_kind(description["body"].cast<std::string>());
+  handler->body_key = PyUnicode_InternFromString("body");
+  std::vector<ParameterInfo> infos;
+  for (const py::handle one : py::list(description["parameters"])) {
+    const py::dict parameter = py::reinterpret_borrow<py::dict>(one);
+    const py::object name = parameter["name"], check = parameter["check"];
+    infos.push_back({name.cast<std::string>(), parameter["required"].cast<bool>(),
+                     parse_json(parameter["schema"].cast<std::string>())});
+    handler->parameters.push_back({infos.back().name, name.ptr(), parameter["kinds"].cast<unsigned>(),
+                                   infos.back().required, parameter["by_name"].cast<bool>(),
+                                   check.is_none() ? nullptr : check.ptr(), parameter["expected"].cast<std::string>()});
+  }
+  Method& method = handlers_->add(*router_, std::move(handler));
+  method.summary = description["summary"].cast<std::string>();
+  method.parameters = std::move(infos);
+  method.result_schema = parse_json(description["result_schema"].cast<std::string>());
+}
+
+// A member function, with its errors as Python's.
+template <class... Arguments, class Result>
+auto member(Result (PythonServer::*function)(Arguments...)) {
+  return [function](PythonServer& server, Arguments... arguments) -> Result {
+    return translated([&]() -> Result { return (server.*function)(arguments...); });
+  };
 }
 
 }  // namespace
 
 void add_server(py::module_& module) {
-  py::class_<Server>(module, "Server")
-      .def(py::init(&make_server), py::arg("root"), py::arg("threads"))
-      .def("listen", &listen)
-      .def("listen_udp", &listen_udp)
-      .def("start", [](Server& server) { translated([&] { server.start(); }); })
-      .def("drain", &Server::drain)
-      .def("stop", &Server::stop)
-      .def("wait", &Server::wait, py::call_guard<py::gil_scoped_release>());
+  add_handler_types(module.ptr());
+  py::class_<PythonServer>(module, "Server")
+      .def(py::init([](const py::dict& limits, std::size_t handler_threads) {
+             return translated([&] { return std::make_unique<PythonServer>(limits, handler_threads); });
+           }),
+           py::arg("limits"), py::arg("handler_threads"))
+      .def("listen", member(&PythonServer::listen))
+      .def("listen_udp", member(&PythonServer::listen_udp))
+      .def("add", member(&PythonServer::add))
+      .def("start", member(&PythonServer::start))
+      .def("loop_descriptor", &PythonServer::loop_descriptor)
+      .def("run_on_loop", member(&PythonServer::run_on_loop))
+      .def("drain", &PythonServer::drain)
+      .def("wait", &PythonServer::wait)
+      .def("stop", &PythonServer::stop)
+      .def("abandon", &PythonServer::abandon);
 }
 
 }  // namespace framecall::python

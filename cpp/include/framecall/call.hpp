@@ -73,7 +73,8 @@ class Request {
   Buffer take_body();
   /// A value of the metadata, nothing if it is not there.
   std::optional<std::string> metadata(std::string_view name) const;
-  std::uint64_t timeout_ms() const { return timeout_ms_; }  ///< that the caller gave, 0: no limit
+  std::string_view metadata_text() const { return metadata_; }  ///< JSON text of an object, or empty
+  std::uint64_t timeout_ms() const { return timeout_ms_; }      ///< that the caller gave, 0: no limit
   bool is_notification() const { return notification_; }
   std::string_view peer() const { return peer_; }  ///< address of the caller, for messages
 

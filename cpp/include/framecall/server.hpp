@@ -39,6 +39,9 @@ class Server {
   void wait();
   /// start(), then wait(); SIGTERM and SIGINT mean drain(), a second one stop(). For programs that are nothing else.
   void run();
+  /// In a child of fork(), which has copies of the listeners and none of the threads: closes its copies. The server goes on in
+  /// the parent; here it must neither be used nor destroyed any more.
+  void leave_to_parent();
 
  private:
   class Implementation;

@@ -1,28 +1,61 @@
-"""The server: uploads and the tutorial's raw echo and datagrams; Python handlers for calls are to come."""
+"""The server: C++ moves the bytes and answers for itself, Python functions answer the calls."""
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import inspect
+import json
+import logging
 import os
+import signal
 import threading
-from typing import Literal
+import traceback
+import weakref
+from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, overload
 
-from framecall import _core
+from framecall import _arrays, _core, _errors, _schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_Protocol = Literal["frames", "echo", "http"]
+
+_logger = logging.getLogger("framecall")
+_LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
+_running: set[Server] = set()  # what a running server uses has to stay, whoever has forgotten it
+_all: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
 class Server:
-    """`bind`, `listen` and `accept` in one: takes every connection to `address`, on threads of its own.
+    """Answers calls with Python functions, takes files, and is what `framecall serve` is besides.
 
-    `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; port 0 picks one, `.address` tells which. Uploads are stored
-    in the folder `root`, without one they are refused. `protocols` are told apart by a connection's first bytes: frames,
-    echo (raw bytes, sent back in ASCII upper case), http (GET /healthz). `threads`: event loops, None: one for each
-    processor. Raises OSError for an address that cannot be bound and a folder that cannot be written to, ValueError for
-    what is no address. The methods may be called from any thread.
+    `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; port 0 picks one, `.address` tells which. Bound at once, so that
+    errors show here: OSError for an address that cannot be bound and a folder that cannot be written to, ValueError for what
+    is no address and for limits out of range.
 
-    >>> with framecall.Server("127.0.0.1:0", protocols=["echo"]) as server:
-    ...     with framecall.RawClient(server.address) as client:
-    ...         client.send(b"hello")
-    ...         print(client.receive())
-    b'HELLO'
+    Methods are functions with a decorator. A `def` runs on one of `handler_threads` threads, an `async def` on an asyncio
+    loop: the running one in `async with server`, else one of the server's own, made by `loop_factory`. Generators of either
+    kind stream. Pings, health, rpc.discover and files are answered by C++ threads (`threads` event loops; None: one for each
+    processor), which never wait for Python.
+
+    `root`: the folder for uploads and file methods; without one they are refused. `protocols` are told apart by a
+    connection's first bytes: frames, echo (raw bytes, sent back in ASCII upper case), http (GET /healthz). `debug`: errors
+    carry the traceback of the handler, for development. The other limits are those of `framecall serve`, sizes in bytes,
+    times in seconds; None: its defaults. Logs to logging.getLogger("framecall"). All methods may be called from any thread.
+
+    >>> server = framecall.Server("127.0.0.1:0")
+    >>> @server.method
+    ... def add(a: int, b: int = 1) -> int:
+    ...     "The sum."
+    ...     return a + b
+    >>> with server, framecall.Client(server.address) as client:
+    ...     client.call("add", 2, 3), client.call("add", a=2)
+    ...     client.call("add", "two")
+    Traceback (most recent call last):
+      ...
+    framecall.RemoteError: a: expected an integer, got "two" (-32602)
     """
 
     __module__ = "framecall"
@@ -32,15 +65,53 @@ class Server:
         address: str = "127.0.0.1:8080",
         *,
         root: str | os.PathLike[str] | None = None,
-        protocols: list[Literal["frames", "echo", "http"]] | tuple[Literal["frames", "echo", "http"], ...] = (
-            "frames",
-        ),
+        protocols: Sequence[_Protocol] = ("frames",),
         threads: int | None = None,
+        handler_threads: int = 16,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+        debug: bool = False,
+        durability: Literal["none", "close", "full"] | None = None,
+        max_header: int | None = None,
+        max_body: int | None = None,
+        max_in_flight: int | None = None,
+        max_streams: int | None = None,
+        max_file: int | None = None,
+        quota: int | None = None,
+        max_connections: int | None = None,
+        header_timeout: float | None = None,
+        idle_timeout: float | None = None,
+        drain_timeout: float | None = None,
     ) -> None:
-        self._server = _core.Server(None if root is None else os.fspath(root), threads or 0)
+        if handler_threads < 1:
+            raise ValueError(f"handler_threads: at least 1, not {handler_threads}")
+        limits = {
+            "root": None if root is None else os.fspath(root),
+            "durability": durability,
+            "threads": threads,
+            "max_header": max_header,
+            "max_body": max_body,
+            "max_in_flight": max_in_flight,
+            "max_streams": max_streams,
+            "max_file": max_file,
+            "quota": quota,
+            "max_connections": max_connections,
+            "header_timeout": header_timeout,
+            "idle_timeout": idle_timeout,
+            "drain_timeout": drain_timeout,
+        }
+        self._server = _core.Server(limits, handler_threads)
         self._address = self._server.listen(address, list(protocols))
+        self._debug = debug
+        self._loop_factory = loop_factory or asyncio.new_event_loop
+        self._descriptions: list[dict[str, Any]] = []  # C++ uses what is in them
+        self._loop: _Loop | None = None
         self._started = False
+        self._stopping = threading.Lock()
         self._ended = threading.Event()
+        _all.add(self)
+
+    def __repr__(self) -> str:
+        return f"<framecall.Server at {self._address}>"
 
     @property
     def address(self) -> str:
@@ -48,31 +119,130 @@ class Server:
         return self._address
 
     def listen_udp(self, address: str, reply: str | None = None) -> str:
-        """Answers datagrams too: with `reply`, or with themselves in ASCII upper case. Before start(). Returns the
-        bound address."""
+        """Answers datagrams too: calls, and everything else with `reply`, or with itself in ASCII upper case. Before
+        start(). Returns the bound address."""
         return self._server.listen_udp(address, reply)
+
+    # ---- methods
+
+    @overload
+    def method(self, function: _Function) -> _Function: ...
+    @overload
+    def method(self, function: None = None, *, name: str | None = None) -> Callable[[_Function], _Function]: ...
+    def method(self, function: _Function | None = None, *, name: str | None = None) -> Any:
+        """Makes a method of a function of plain values. Before start().
+
+        Params come as arguments, by place or by name; annotations such as `int`, `str`, `float | None`, `list[str]`, `Literal`
+        are checked, what does not fit is answered with -32602, and rpc.discover tells all of it. A parameter called `body`
+        gets the body: a memoryview, or what its annotation says: `bytes`, `numpy.ndarray`, a dict of arrays. The result is
+        whatever has a JSON text; bytes-like results, NumPy arrays and dicts of arrays become the reply's body; a Response is
+        both. A generator's values become the parts of a stream. An exception is answered: RemoteError with its code,
+        everything else with -32603 and its type and text.
+        """
+        return self._register(function, name, lambda one: {**_schema.describe(one), "takes_request": False})
+
+    @overload
+    def handler(self, function: _Function) -> _Function: ...
+    @overload
+    def handler(
+        self, function: None = None, *, name: str | None = None, stream: bool = False
+    ) -> Callable[[_Function], _Function]: ...
+    def handler(self, function: _Function | None = None, *, name: str | None = None, stream: bool = False) -> Any:
+        """Makes a method of a function that gets the Request and returns a Response, or a value as with method(). Before
+        start(). `stream`: the caller may send parts behind the request, see Request.parts(); generators have them anyway."""
+
+        def describe(one: Callable[..., Any]) -> dict[str, Any]:
+            summary = (inspect.getdoc(one) or "").strip().partition("\n")[0]
+            return {
+                "parameters": [],
+                "any_parameters": True,
+                "body": "none",
+                "summary": summary,
+                "result_schema": "{}",
+                "takes_request": True,
+            }
+
+        return self._register(function, name, describe, stream)
+
+    def _register(
+        self,
+        function: Callable[..., Any] | None,
+        name: str | None,
+        describe: Callable[[Callable[..., Any]], dict[str, Any]],
+        stream: bool = False,
+    ) -> Any:
+        if function is None:
+            return lambda one: self._register(one, name, describe, stream)
+        if not callable(function):
+            raise TypeError(f"a method must be a function, not {type(function).__name__}")
+        if self._started:
+            raise ValueError("methods are added before the server starts")
+        name = function.__name__ if name is None else name
+        if name.startswith(("rpc.", "file.")):
+            raise ValueError(f"{name!r}: names that begin with rpc. and file. belong to the protocol")
+        asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        description = {
+            **describe(function),
+            "name": name,
+            "function": function,
+            "asynchronous": asynchronous,
+            "streams": stream or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
+            "debug": self._debug,
+        }
+        self._server.add(description)
+        self._descriptions.append(description)
+        return function
+
+    # ---- its life
 
     def start(self) -> None:
         """Takes connections from now on, and returns. Once."""
+        self._start(None)
+
+    def _start(self, loop: asyncio.AbstractEventLoop | None) -> None:
         if self._started:
             raise ValueError("this Server was started before")
         self._started = True
         self._server.start()
+        _running.add(self)
+        if any(one["asynchronous"] for one in self._descriptions):
+            self._loop = _Loop(self._server, loop, self._loop_factory)
+        _logger.info("listening on %s", self._address)
 
     def stop(self) -> None:
-        """No new connections; returns when what is under way has ended (at most 25 s). May be called again."""
-        self._server.drain() if self._started else self._server.stop()
-        self._server.wait()
-        self._ended.set()
+        """No new connections; returns when what is under way has ended (at most `drain_timeout`, 25 s). May be called again,
+        from any thread, but not in a handler, which it would wait for."""
+        with self._stopping:
+            if not self._started:
+                self._started = True
+            elif not self._ended.is_set():
+                self._server.drain()
+                self._server.wait()
+            if self._loop is not None:
+                self._loop.close()
+                self._loop = None
+            self._server.stop()
+            _running.discard(self)
+            self._ended.set()
 
     def run(self) -> None:
-        """start(), then serves until stop() is called elsewhere, or KeyboardInterrupt comes: then stop()."""
+        """start(), then serves until stop() is called elsewhere, or SIGINT or SIGTERM comes (in the main thread): then
+        stop()."""
         self.start()
+        interrupted = threading.Event()
+        before: Any = None
+        main = threading.current_thread() is threading.main_thread()
+        if main:
+            before = signal.signal(signal.SIGTERM, lambda *_: interrupted.set())
         try:
-            self._ended.wait()
+            while not self._ended.is_set() and not interrupted.is_set():
+                # In slices: a signal that comes to another thread does not end a wait of this one.
+                self._ended.wait(0.2)
         except KeyboardInterrupt:
             pass
         finally:
+            if main:
+                signal.signal(signal.SIGTERM, before)
             self.stop()
 
     def __enter__(self) -> Server:
@@ -81,3 +251,178 @@ class Server:
 
     def __exit__(self, *exception: object) -> None:
         self.stop()
+
+    async def __aenter__(self) -> Server:
+        self._start(asyncio.get_running_loop())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self.stop)
+
+
+class _Loop:
+    """Where `async def` handlers run: a loop of the caller's, or one of our own on a thread of its own."""
+
+    def __init__(
+        self,
+        server: _core.Server,
+        loop: asyncio.AbstractEventLoop | None,
+        factory: Callable[[], asyncio.AbstractEventLoop],
+    ) -> None:
+        self._descriptor = server.loop_descriptor()
+        self._thread: threading.Thread | None = None
+        if loop is None:
+            loop = factory()
+            # A daemon, as the interpreter waits for others before it lets anybody stop them.
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="framecall loop", daemon=True)
+        self._loop = loop
+        create_task = loop.create_task
+        loop.add_reader(self._descriptor, lambda: server.run_on_loop(create_task))
+        if self._thread is not None:
+            self._thread.start()
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            return
+        done = threading.Event()
+
+        def forget() -> None:
+            self._loop.remove_reader(self._descriptor)
+            done.set()
+
+        try:
+            self._loop.call_soon_threadsafe(forget)
+        except RuntimeError:  # closed already
+            return
+        if self._loop.is_running():
+            done.wait()
+
+
+# ---- what the compiled part calls
+
+
+def log_line(level: int, line: str) -> None:
+    """A line of the server's log."""
+    _logger.log(_LEVELS[level], "%s", line)
+
+
+def failure(name: str, error: BaseException, debug: bool) -> tuple[int, str, str]:
+    """What the exception of a handler is answered with: code, message, and data as JSON text."""
+    if isinstance(error, _errors.RemoteError):
+        return error.code, error.message, "" if error.data is None else json.dumps(error.data)
+    if isinstance(error, asyncio.CancelledError):
+        return -32041, "the handler was cancelled", ""
+    _logger.error("method %s failed", name, exc_info=error)
+    data = {"type": type(error).__name__}
+    if debug:
+        data["traceback"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        text = str(error)
+    except Exception as problem:
+        text = f"{type(error).__name__}, whose text could not be made: {type(problem).__name__}"
+    return -32603, text.encode("utf-8", "backslashreplace").decode(), json.dumps(data)
+
+
+def result_body(value: Any) -> Any:
+    """`value`, if it can be the body of a reply; else TypeError with the place of what has no JSON text."""
+    if _arrays.describe(value) is not None:
+        return value
+    try:
+        return memoryview(value)
+    except TypeError:
+        raise TypeError(_errors.find_unserialisable(value, "the result") or "the result has no JSON text") from None
+
+
+class Parts:
+    """The parts that a caller sends: an iterator for a `def`, an asynchronous one for an `async def`."""
+
+    def __init__(self, request: _core.Request) -> None:
+        self._request = request
+
+    def __iter__(self) -> Iterator[_core.Part]:
+        return self
+
+    def __next__(self) -> _core.Part:
+        part = self._request._read_part()
+        if part is None:
+            raise StopIteration
+        return part
+
+    def __aiter__(self) -> AsyncIterator[_core.Part]:
+        return self
+
+    async def __anext__(self) -> _core.Part:
+        while True:
+            waiter = _Waiter()
+            part = self._request._try_read_part(waiter)
+            if part is None:
+                raise StopAsyncIteration
+            if part is not NotImplemented:
+                return part
+            await waiter.future
+
+
+class _Waiter:
+    """What the compiled part wakes, on the loop, when another attempt is worth it."""
+
+    __slots__ = ("future",)
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+async def drive(handler: AsyncIterator[Any] | Awaitable[Any], request: _core.Request) -> Any:
+    """Runs a handler that streams: sends what it yields, and returns what it returns."""
+    if not hasattr(handler, "__anext__"):
+        return await handler  # type: ignore[misc]
+    try:
+        async for value in handler:  # type: ignore[union-attr]
+            while True:
+                waiter = _Waiter()
+                if request._try_write_part(value, waiter):
+                    break
+                await waiter.future
+    finally:
+        await handler.aclose()  # type: ignore[union-attr]
+    return None
+
+
+# ---- the end of the process, and its children
+
+
+def _stop_all() -> None:
+    for server in list(_running):
+        server.stop()
+
+
+def _leave_to_parent() -> None:
+    for server in list(_all):
+        server._server.abandon()
+        server._loop = None
+        server._started = True
+        server._ended.set()
+        server._stopping = threading.Lock()
+    _running.clear()
+
+
+atexit.register(_stop_all)
+os.register_at_fork(after_in_child=_leave_to_parent)

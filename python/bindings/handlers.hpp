@@ -1,0 +1,139 @@
+// The Python functions that answer calls: threads of C++ that enter the interpreter for them, and a queue for those that run
+// on an asyncio loop. The server's own threads never wait for the GIL.
+#pragma once
+
+#include <Python.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "framecall/call.hpp"
+#include "framecall/router.hpp"
+#include "framecall/server_options.hpp"
+#include "framecall/stream.hpp"
+#include "object.hpp"
+
+namespace framecall::python {
+
+/// A Python function, and how it wants its arguments. The objects belong to the framecall.Server, which outlives all calls.
+struct Handler {
+  struct Parameter {
+    std::string name;
+    PyObject* key;   // the name as a str
+    unsigned kinds;  // of JSON values, see kind_of() in handler_call.cpp
+    bool required;
+    bool by_name;     // keyword-only
+    PyObject* check;  // of what the kind alone does not tell: a predicate, or null
+    std::string expected;
+  };
+  enum class Body : std::uint8_t { none, view, bytes, array, arrays };
+
+  std::string name;
+  PyObject* function = nullptr;
+  bool takes_request = false;    ///< gets the Request, instead of values
+  bool asynchronous = false;     ///< gives something to await, or an asynchronous iterator
+  bool streams = false;          ///< gives parts, or reads them
+  bool any_parameters = false;   ///< *args or **kwargs: nothing is checked
+  bool debug = false;            ///< errors carry the traceback
+  Body body = Body::none;        ///< what its parameter `body` gets
+  PyObject* body_key = nullptr;  ///< "body"
+  std::vector<Parameter> parameters;
+};
+
+/// All handlers of one server.
+class Handlers : public std::enable_shared_from_this<Handlers> {
+ public:
+  explicit Handlers(std::size_t thread_count) : thread_count_(thread_count) {}
+  ~Handlers() { stop(); }
+  Handlers(const Handlers&) = delete;
+
+  /// Makes a method of it. Before start().
+  Method& add(Router& router, std::unique_ptr<Handler> handler);
+  void start();
+  /// Waits for the threads, but not for handlers that do not end; without the GIL. May be called again. The server has to be
+  /// gone by then.
+  void stop();
+
+  // From any thread, without the GIL.
+
+  /// Drops the reference where the GIL is at hand.
+  void release_later(PyObject* object);
+  /// Sets the result of a future, on the loop.
+  void wake_later(PyObject* future);
+  void cancel_later(PyObject* task);
+  /// To logging.getLogger("framecall").
+  void log_later(LogLevel level, std::string_view line);
+
+  // With the GIL, on the thread of the asyncio loop.
+
+  /// Readable when there is something to do.
+  int loop_descriptor() const { return loop_descriptor_; }
+  /// Starts what has come: `create_task` for each call.
+  void run_on_loop(PyObject* create_task);
+  /// A body for a reply: borrowed if it is large.
+  Buffer hold(PyObject* object, std::string_view bytes);
+
+ private:
+  struct Job {
+    const Handler* handler = nullptr;  // null: `object` is a future to wake, or a task to cancel
+    std::unique_ptr<Request> request;
+    std::unique_ptr<Responder> reply;
+    std::shared_ptr<Stream> stream;
+    PyObject* object = nullptr;
+    bool cancel = false;
+  };
+  struct LogLine {
+    LogLevel level;
+    std::string text;
+  };
+  using Lock = std::unique_lock<std::mutex>;
+
+  void push(Job job);
+  void push_to_loop(Job job);
+  void work();
+  bool take(Job& job);
+  bool take_more(Job& job);
+  void take_next(Job& job);
+  bool watch(Lock& lock);
+  void do_chores();
+  bool has_chores() const { return !released_.empty() || !log_lines_.empty(); }
+  void notify_chores();
+
+  const std::size_t thread_count_;
+  std::vector<std::unique_ptr<Handler>> all_;
+  std::vector<std::thread> threads_;
+
+  std::mutex mutex_;
+  std::condition_variable idle_, watch_, finished_;
+  std::deque<Job> jobs_;
+  std::vector<PyObject*> released_;
+  std::deque<LogLine> log_lines_;
+  std::size_t dropped_lines_ = 0;
+  std::uint64_t taken_ = 0;  // jobs, so far
+  std::size_t running_ = 0;  // threads in Python, or about to be
+  bool watched_ = false;     // one of the idle ones looks whether those get on
+  std::size_t alive_ = 0;    // threads
+  bool ended_ = false;
+
+  std::mutex loop_mutex_;
+  std::deque<Job> loop_jobs_;
+  int loop_descriptor_ = -1;
+};
+
+/// A call, with the GIL: its arguments, its result, its error.
+void run_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply);
+/// A call of a handler that streams, on a thread for itself and without the GIL. Throws what it is answered with.
+Response run_stream(Handlers& handlers, const Handler& handler, Request& request, Stream& stream);
+/// The same for a handler on the loop: makes a task.
+void begin_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply,
+                std::shared_ptr<Stream> stream, PyObject* create_task);
+
+void add_handler_types(PyObject* module);
+
+}  // namespace framecall::python

@@ -1,0 +1,479 @@
+#include "session.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "client.hpp"
+#include "framecall/client_call.hpp"
+#include "framecall/frame.hpp"
+#include "framecall/reply_reader.hpp"
+#include "json_python.hpp"
+#include "message.hpp"
+
+namespace framecall::python {
+namespace {
+
+using Clock = std::chrono::steady_clock;  // the one of time.monotonic(), and so of asyncio
+
+constexpr std::size_t direct_from = 64 * 1024;  // larger bodies go to the transport as they are
+
+PyObject *set_result_name, *set_exception_name, *done_name, *deliver_name, *fail_name;
+
+// What a call waits for: a value or a Reply in a future, or parts in an object with deliver() and fail().
+enum class Wanted : std::uint8_t { value, reply, parts };
+
+struct Waiting {
+  Ref target;
+  Wanted wanted;
+  Clock::time_point deadline;
+};
+
+struct State {
+  State(std::uint32_t max_header, std::uint64_t max_body) : reader(max_header, max_body) {}
+
+  ReplyReader reader;
+  std::string out;  // that leaves at the end of the loop's turn
+  std::uint64_t last_id = 0;
+  std::unordered_map<std::uint64_t, Waiting> waiting;
+  std::chrono::milliseconds timeout{};  // of calls that have none
+  Clock::time_point alarm = Clock::time_point::max();
+  Ref loop, loop_named, future_type, write, call_soon, flush, wake;
+  Ref view;  // of the reader's block
+  char* viewed = nullptr;
+  std::size_t viewed_size = 0;
+  bool corked = false, lost = false;
+};
+
+struct SessionObject {
+  PyObject head;
+  std::optional<State> state;
+};
+
+State& state_of(PyObject* self) {
+  auto& state = reinterpret_cast<SessionObject*>(self)->state;
+  if (!state) raise(PyExc_RuntimeError, "Session.__init__() was not called");
+  return *state;
+}
+
+PyObject* new_session(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* const self = type->tp_alloc(type, 0);
+  if (self != nullptr) new (&reinterpret_cast<SessionObject*>(self)->state) std::optional<State>();
+  return self;
+}
+
+int init_session(PyObject* self, PyObject* arguments, PyObject*) {
+  const Ref done(guard([&] {
+    unsigned max_header = 0;
+    unsigned long long max_body = 0;
+    PyObject* timeout = nullptr;
+    if (PyArg_ParseTuple(arguments, "IKO:Session", &max_header, &max_body, &timeout) == 0) throw PyError();
+    auto& state = reinterpret_cast<SessionObject*>(self)->state;
+    state.emplace(max_header, max_body);
+    state->timeout = timeout == Py_None ? std::chrono::hours(24 * 365 * 10) : to_timeout(timeout);
+    return none();
+  }));
+  return done ? 0 : -1;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  const auto& state = reinterpret_cast<SessionObject*>(self)->state;
+  if (!state) return 0;
+  for (const Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake}) {
+    Py_VISIT(ref->get());
+  }
+  for (const auto& [id, one] : state->waiting) Py_VISIT(one.target.get());
+  return 0;
+}
+
+int clear(PyObject* self) {
+  auto& state = reinterpret_cast<SessionObject*>(self)->state;
+  if (!state) return 0;
+  for (Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake}) ref->reset();
+  std::unordered_map<std::uint64_t, Waiting>().swap(state->waiting);
+  return 0;
+}
+
+void deallocate(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  PyTypeObject* const type = Py_TYPE(self);
+  std::destroy_at(&reinterpret_cast<SessionObject*>(self)->state);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+// attach(loop, future_type, write, wake): the connection is made. `wake` is called with the seconds to the next deadline.
+PyObject* attach(PyObject* self, PyObject* arguments) {
+  return guard([&] {
+    PyObject *loop = nullptr, *future_type = nullptr, *write = nullptr, *wake = nullptr;
+    if (PyArg_ParseTuple(arguments, "OOOO:attach", &loop, &future_type, &write, &wake) == 0) throw PyError();
+    State& state = state_of(self);
+    state.loop = borrow(loop);
+    state.future_type = borrow(future_type);
+    state.write = borrow(write);
+    state.wake = borrow(wake);
+    state.call_soon = own(PyObject_GetAttrString(loop, "call_soon"));
+    state.flush = own(PyObject_GetAttrString(self, "flush"));  // a cycle, which fail() ends
+    state.loop_named = own(Py_BuildValue("(s)", "loop"));
+    return none();
+  });
+}
+
+// ---- out
+
+void write_out(State& state) {
+  if (state.out.empty() || !state.write) return;
+  const Ref bytes = own(PyBytes_FromStringAndSize(state.out.data(), static_cast<Py_ssize_t>(state.out.size())));
+  state.out.clear();
+  own(PyObject_CallOneArg(state.write.get(), bytes.get()));
+}
+
+PyObject* flush(PyObject* self, PyObject*) {
+  return guard([&] {
+    State& state = state_of(self);
+    state.corked = false;
+    write_out(state);
+    return none();
+  });
+}
+
+// At once if nobody else waits for an answer, else together with what else this turn of the loop brings.
+void send(State& state, std::string_view head, const OutBody& body, bool at_once) {
+  state.out += head;
+  if (body.view().size() >= direct_from) {
+    write_out(state);
+    own(PyObject_CallOneArg(state.write.get(), body.source()));
+    return;
+  }
+  state.out += body.view();
+  if (at_once && !state.corked) {
+    write_out(state);
+  } else if (!state.corked) {
+    state.corked = true;
+    own(PyObject_CallOneArg(state.call_soon.get(), state.flush.get()));
+  }
+}
+
+void set_alarm(State& state, Clock::time_point deadline) {
+  if (deadline >= state.alarm) return;
+  state.alarm = deadline;
+  const std::chrono::duration<double> left = deadline - Clock::now();
+  own(PyObject_CallFunction(state.wake.get(), "d", left.count()));
+}
+
+// The frame of a call; who waits for its answer is noted under last_id.
+void begin(State& state, std::string_view method, std::string_view params, const OutBody& body,
+           const CallOptions& options, Wanted wanted, Ref target) {
+  if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
+  const std::uint64_t id = state.last_id + 1;
+  const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
+  const ClientCall call(method, params, body.view(), options);
+  const std::string head = call.encode(std::to_string(id), timeout, wanted == Wanted::parts);
+  const bool alone = state.waiting.empty();
+  const auto deadline = Clock::now() + timeout;
+  state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
+  state.last_id = id;
+  set_alarm(state, deadline);
+  send(state, head, body, alone);
+}
+
+Ref new_future(State& state) {
+  PyObject* arguments[] = {nullptr, state.loop.get()};
+  return own(PyObject_Vectorcall(state.future_type.get(), arguments + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
+                                 state.loop_named.get()));
+}
+
+PyObject* start_call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+  return guard([&] {
+    State& state = state_of(self);
+    Scratch params;
+    const CallArguments given("call", arguments, count, names, params.text);
+    const OutBody body(given.body);
+    const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
+    Ref future = new_future(state);
+    begin(state, given.method, params.text, body, options, Wanted::value, borrow(future.get()));
+    return future;
+  });
+}
+
+struct Asked {
+  Asked(const char* function, PyObject* arguments, PyObject* named)
+      : given(function, arguments, named, params.text), body(given.body) {
+    options = make_options(given.timeout, given.metadata, body.layout());
+    options.digest = given.digest != 0;
+    options.more = given.sending != 0;
+  }
+  Scratch params;
+  RequestArguments given;
+  OutBody body;
+  CallOptions options;
+};
+
+PyObject* start_request(PyObject* self, PyObject* arguments, PyObject* named) {
+  return guard([&] {
+    State& state = state_of(self);
+    const Asked call("request", arguments, named);
+    Ref future = new_future(state);
+    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
+    return future;
+  });
+}
+
+// start_stream(target, method, ...)
+PyObject* start_stream(PyObject* self, PyObject* arguments, PyObject* named) {
+  return guard([&] {
+    State& state = state_of(self);
+    const Ref rest = own(PyTuple_GetSlice(arguments, 1, PyTuple_GET_SIZE(arguments)));
+    const Asked call("stream", rest.get(), named);
+    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::parts,
+          borrow(PyTuple_GET_ITEM(arguments, 0)));
+    return own(PyLong_FromUnsignedLongLong(state.last_id));
+  });
+}
+
+PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+  return guard([&] {
+    State& state = state_of(self);
+    Scratch params;
+    const CallArguments given("notify", arguments, count, names, params.text);
+    const OutBody body(given.body);
+    const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
+    if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
+    const ClientCall call(given.method, std::string_view(params.text), body.view(), options);
+    send(state, call.encode({}, options.timeout), body, state.waiting.empty());
+    return none();
+  });
+}
+
+// send_part(id, value, body, more)
+PyObject* send_part(PyObject* self, PyObject* arguments) {
+  return guard([&] {
+    State& state = state_of(self);
+    unsigned long long id = 0;
+    PyObject *value = nullptr, *given = nullptr;
+    int more = 0;
+    if (PyArg_ParseTuple(arguments, "KOOp:send_part", &id, &value, &given, &more) == 0) throw PyError();
+    const OutBody body(given);
+    Part part;
+    part.value.clear();
+    write_named_value(part.value, value, params_depth, value, "value");
+    part.layout = body.layout();
+    part.body = Buffer(body.view(), std::make_shared<int>());  // its size, for the header
+    if (!state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
+    std::string header;
+    write_part(header, std::to_string(id), "item", part, more != 0);
+    send(state, encode_head(header), body, false);
+    return none();
+  });
+}
+
+// cancel(id): nobody waits for it any more.
+PyObject* cancel(PyObject* self, PyObject* number) {
+  return guard([&] {
+    State& state = state_of(self);
+    const std::uint64_t id = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred() != nullptr) throw PyError();
+    if (!state.waiting.contains(id) || !state.write) return none();
+    state.waiting.erase(id);
+    send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+    return none();
+  });
+}
+
+// ---- in
+
+// Tells whoever waits. What a stream's target raises goes to the caller.
+void give(const Waiting& to, PyObject* value, bool last) {
+  if (to.wanted == Wanted::parts) {
+    PyObject* arguments[] = {to.target.get(), value, last ? Py_True : Py_False};
+    own(PyObject_VectorcallMethod(deliver_name, arguments, 3, nullptr));
+    return;
+  }
+  const Ref done = own(PyObject_CallMethodNoArgs(to.target.get(), done_name));
+  if (done.get() == Py_True) return;  // cancelled by the caller
+  own(PyObject_CallMethodOneArg(to.target.get(), set_result_name, value));
+}
+
+void give_error(const Waiting& to, PyObject* exception) {
+  PyObject* const name = to.wanted == Wanted::parts ? fail_name : set_exception_name;
+  if (to.wanted != Wanted::parts) {
+    const Ref done = own(PyObject_CallMethodNoArgs(to.target.get(), done_name));
+    if (done.get() == Py_True) return;
+  }
+  own(PyObject_CallMethodOneArg(to.target.get(), name, exception));
+}
+
+// For a catch block: the exception as an object.
+Ref caught() {
+  set_python_error();
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return own(value);
+}
+
+std::uint64_t to_id(const std::string& text) {
+  std::uint64_t id = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
+  return problem == std::errc() && end == text.data() + text.size() ? id : 0;
+}
+
+void deliver(State& state, CallReply& reply) {
+  if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up on the connection
+  const auto found = state.waiting.find(to_id(reply.id));
+  if (found == state.waiting.end()) return;  // cancelled, or late
+  const bool last = !reply.more && !reply.continues;
+  const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
+  if (last || to.wanted != Wanted::parts) state.waiting.erase(found);
+  Ref value;
+  try {
+    if (to.wanted == Wanted::parts) {
+      if (reply.error) throw RemoteError(*reply.error);
+      if (reply.damage) throw ProtocolError(*reply.damage);
+      const bool end = last && !reply.continued && reply.result == "null" && reply.body.empty();
+      value = end ? none() : make_part(part_of(std::move(reply)));
+    } else {
+      Response response = response_of(std::move(reply), "the server");
+      value = to.wanted == Wanted::value ? plain_value(std::move(response)) : make_reply(std::move(response));
+    }
+  } catch (...) {
+    give_error(to, caught().get());
+    return;
+  }
+  give(to, value.get(), last);
+}
+
+PyObject* get_buffer(PyObject* self, PyObject*) {
+  return guard([&] {
+    State& state = state_of(self);
+    const std::span<char> room = state.reader.prepare();
+    if (!state.view || state.viewed != room.data() || state.viewed_size != room.size()) {  // nearly always the same
+      state.view = own(PyMemoryView_FromMemory(room.data(), static_cast<Py_ssize_t>(room.size()), PyBUF_WRITE));
+      state.viewed = room.data();
+      state.viewed_size = room.size();
+    }
+    return borrow(state.view.get());
+  });
+}
+
+PyObject* buffer_updated(PyObject* self, PyObject* size) {
+  return guard([&] {
+    State& state = state_of(self);
+    const std::size_t count = PyLong_AsSize_t(size);
+    if (PyErr_Occurred() != nullptr) throw PyError();
+    state.reader.commit(count);
+    while (CallReply* const reply = state.reader.next()) deliver(state, *reply);
+    return none();
+  });
+}
+
+// fail(exception): the connection is gone; everybody gets it.
+PyObject* fail(PyObject* self, PyObject* exception) {
+  return guard([&] {
+    State& state = state_of(self);
+    state.lost = true;
+    for (Ref* ref : {&state.write, &state.call_soon, &state.flush, &state.wake}) ref->reset();
+    const auto waiting = std::exchange(state.waiting, {});
+    for (const auto& [id, to] : waiting) give_error(to, exception);
+    return none();
+  });
+}
+
+// expire(make_error): ends the calls whose deadline has passed with make_error(), and sets the alarm for the next one.
+PyObject* expire(PyObject* self, PyObject* make_error) {
+  return guard([&] {
+    State& state = state_of(self);
+    const auto now = Clock::now();
+    std::vector<std::uint64_t> late;
+    state.alarm = Clock::time_point::max();
+    auto next = Clock::time_point::max();
+    for (const auto& [id, one] : state.waiting) {
+      if (one.deadline <= now) {
+        late.push_back(id);
+      } else {
+        next = std::min(next, one.deadline);
+      }
+    }
+    for (const std::uint64_t id : late) {
+      const auto found = state.waiting.find(id);
+      if (found == state.waiting.end()) continue;
+      const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
+      state.waiting.erase(found);
+      if (state.write) send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+      give_error(to, own(PyObject_CallNoArgs(make_error)).get());
+    }
+    if (next != Clock::time_point::max() && state.wake) set_alarm(state, next);
+    return none();
+  });
+}
+
+PyObject* last_id(PyObject* self, void*) {
+  return guard([&] { return own(PyLong_FromUnsignedLongLong(state_of(self).last_id)); });
+}
+PyObject* in_flight(PyObject* self, void*) {
+  return guard([&] { return own(PyLong_FromSize_t(state_of(self).waiting.size())); });
+}
+// No call should begin here any more.
+PyObject* closing(PyObject* self, void*) {
+  return guard([&] {
+    State& state = state_of(self);
+    return own(PyBool_FromLong(state.lost || state.reader.closing() ? 1 : 0));
+  });
+}
+
+PyMethodDef methods[] = {{"attach", attach, METH_VARARGS, nullptr},
+                         {"flush", flush, METH_NOARGS, nullptr},
+                         {"start_call", as_method(start_call), METH_FASTCALL | METH_KEYWORDS, nullptr},
+                         {"start_request", as_method(start_request), METH_VARARGS | METH_KEYWORDS, nullptr},
+                         {"start_stream", as_method(start_stream), METH_VARARGS | METH_KEYWORDS, nullptr},
+                         {"start_notify", as_method(start_notify), METH_FASTCALL | METH_KEYWORDS, nullptr},
+                         {"send_part", send_part, METH_VARARGS, nullptr},
+                         {"cancel", cancel, METH_O, nullptr},
+                         {"get_buffer", get_buffer, METH_O, nullptr},
+                         {"buffer_updated", buffer_updated, METH_O, nullptr},
+                         {"fail", fail, METH_O, nullptr},
+                         {"expire", expire, METH_O, nullptr},
+                         {}};
+
+PyGetSetDef properties[] = {{"last_id", last_id, nullptr, nullptr, nullptr},
+                            {"in_flight", in_flight, nullptr, nullptr, nullptr},
+                            {"closing", closing, nullptr, nullptr, nullptr},
+                            {}};
+
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout)\n--\n\n"
+                                                     "One connection of framecall.aio.Client, without the socket.\n")},
+                       {Py_tp_new, reinterpret_cast<void*>(new_session)},
+                       {Py_tp_init, reinterpret_cast<void*>(init_session)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_getset, properties},
+                       {0, nullptr}};
+PyType_Spec spec{"framecall._core.Session", sizeof(SessionObject), 0,
+                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+
+}  // namespace
+
+void add_session(PyObject* module) {
+  set_result_name = PyUnicode_InternFromString("set_result");
+  set_exception_name = PyUnicode_InternFromString("set_exception");
+  done_name = PyUnicode_InternFromString("done");
+  deliver_name = PyUnicode_InternFromString("deliver");
+  fail_name = PyUnicode_InternFromString("fail");
+  add_type(module, "Session", spec);
+}
+
+}  // namespace framecall::python

@@ -1,0 +1,529 @@
+"""The client for asyncio: many calls in flight over one connection.
+
+>>> import asyncio
+>>> server = framecall.Server("127.0.0.1:0")
+>>> @server.method
+... async def add(a: int, b: int) -> int:
+...     return a + b
+>>> async def main():
+...     async with server, framecall.aio.Client(server.address) as client:
+...         print(await client.call("add", 2, 3))
+...         print(await asyncio.gather(*(client.call("add", i, 1) for i in range(5))))
+>>> asyncio.run(main())
+5
+[1, 2, 3, 4, 5]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import random
+from typing import TYPE_CHECKING, Any
+
+from framecall import _client, _core
+from framecall._errors import ProtocolError, RemoteError, UnavailableError
+
+if TYPE_CHECKING:
+    import os
+    import ssl as ssl_module
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["Client", "Pipeline", "Stream"]
+
+_MAX_UNREAD = 1 << 20  # bytes of parts that nobody has taken; above it nothing is read from the connection
+
+
+class _Session(_core.Session, asyncio.BufferedProtocol):
+    """One connection: the loop moves the bytes, the compiled part understands them."""
+
+    def __init__(self, shown: str, max_header: int, max_body: int, timeout: float | None) -> None:
+        super().__init__(max_header, max_body, timeout)
+        self._shown = shown
+        self._loop = asyncio.get_running_loop()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._held = 0  # streams with more parts than were taken
+        self.transport: Any = None
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.attach(self._loop, asyncio.Future, self.transport.write, self._set_alarm)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            super().buffer_updated(nbytes)
+        except (ProtocolError, RemoteError) as error:
+            self.fail(error)
+            self.transport.abort()
+
+    def eof_received(self) -> bool:
+        return False  # which closes
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        reason = f"{type(error).__name__}: {error}" if error else "closed by the server"
+        self.fail(UnavailableError(getattr(error, "errno", None) or 104, self._lost(reason)))
+        self.resume_writing()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _lost(self, reason: str) -> str:
+        return f"UNAVAILABLE: {self._shown}: the connection was lost with a call under way ({reason})"
+
+    # ---- limits
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    async def writable(self) -> None:
+        """Waits while the server is slow to take what was said."""
+        while self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def hold(self, more: int) -> None:
+        """+1: a stream has more parts than it takes; -1: it goes on."""
+        self._held += more
+        if self.transport.is_closing():
+            return
+        if self._held == 1 and more > 0:
+            self.transport.pause_reading()
+        elif self._held == 0:
+            self.transport.resume_reading()
+
+    def _set_alarm(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.expire(lambda: TimeoutError(f"{self._shown}: no reply in time"))
+
+
+class Client:
+    """Calls the methods of one server from an asyncio loop: one connection, any number of calls in flight.
+
+    `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; ValueError for anything else. Connects with the first call, and
+    again when the connection was lost. `timeout`: seconds for a call that has none of its own, connecting included; None: no
+    limit. `attempts`, `backoff`, `max_backoff`, `max_header`, `max_body`: as with framecall.Client. `ssl`: a context of the
+    standard library's ssl, or True, for servers behind TLS; `server_hostname`: the name in their certificate.
+
+    For one loop and its thread; another loop needs a Client of its own. A cancelled task cancels its call. Works with every
+    loop that has create_connection(), uvloop among them.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float | None = 30.0,
+        attempts: int = 3,
+        backoff: float = 0.05,
+        max_backoff: float = 2.0,
+        max_header: int = 1 << 20,
+        max_body: int = 1 << 30,
+        ssl: ssl_module.SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+    ) -> None:
+        # For files, and to judge the arguments.
+        self._files = _client.Client(
+            address,
+            timeout=timeout,
+            attempts=attempts,
+            backoff=backoff,
+            max_backoff=max_backoff,
+            max_header=max_header,
+            max_body=max_body,
+        )
+        self._address = address
+        self._timeout = timeout
+        self._attempts = attempts
+        self._backoff = (backoff, max_backoff)
+        self._limits = (max_header, max_body)
+        self._ssl = ssl
+        self._server_hostname = server_hostname
+        self._session: _Session | None = None
+        self._sessions: set[_Session] = set()  # the ones that still wait for answers, too
+        self._connecting: asyncio.Future[_Session] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<framecall.aio.Client to {self._address}{', closed' if self._closed else ''}>"
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connection: calls under way raise UnavailableError. May be called again; a call afterwards raises
+        ValueError."""
+        self._closed = True
+        self._files.close()
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.transport.close()
+        for session in sessions:
+            await asyncio.wait([session.ended], timeout=1)  # TLS says goodbye; nobody waits for long
+            session.transport.abort()
+
+    # ---- calls
+
+    async def call(
+        self,
+        method: str,
+        /,
+        *args: Any,
+        body: Any = None,
+        timeout: float | None = None,
+        metadata: dict[str, str] | None = None,
+        **params: Any,
+    ) -> Any:
+        """As framecall.Client.call()."""
+        session = self._session
+        if session is None or session.closing or session._writable is not None:
+            session = await self._ready(timeout)
+        future = session.start_call(method, *args, body=body, timeout=timeout, metadata=metadata, **params)
+        number = session.last_id
+        try:
+            return await future
+        except asyncio.CancelledError:
+            session.cancel(number)
+            raise
+
+    async def request(
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] | dict[str, Any] | None = None,
+        *,
+        body: Any = None,
+        timeout: float | None = None,
+        metadata: dict[str, str] | None = None,
+        idempotent: bool = False,
+        digest: bool = False,
+    ) -> _core.Reply:
+        """As framecall.Client.request()."""
+        attempt = 1
+        while True:
+            session = await self._ready(timeout)
+            future = session.start_request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
+            number = session.last_id
+            try:
+                return await future
+            except asyncio.CancelledError:
+                session.cancel(number)
+                raise
+            except UnavailableError:
+                if not idempotent or attempt >= self._attempts or self._closed:
+                    raise
+            attempt += 1
+
+    async def notify(
+        self,
+        method: str,
+        /,
+        *args: Any,
+        body: Any = None,
+        timeout: float | None = None,
+        metadata: dict[str, str] | None = None,
+        **params: Any,
+    ) -> None:
+        """As framecall.Client.notify()."""
+        session = await self._ready(timeout)
+        session.start_notify(method, *args, body=body, timeout=timeout, metadata=metadata, **params)
+
+    def pipeline(self) -> Pipeline:
+        """Many calls in one go. asyncio.gather() of call() does the same."""
+        return Pipeline(self)
+
+    async def stream(
+        self,
+        method: str,
+        params: list[Any] | tuple[Any, ...] | dict[str, Any] | None = None,
+        *,
+        body: Any = None,
+        timeout: float | None = None,
+        metadata: dict[str, str] | None = None,
+        digest: bool = False,
+        sending: bool = False,
+    ) -> Stream:
+        """Begins a call that is answered part by part: `async for part in await client.stream(...)`. `sending`: parts go the
+        other way, too, see Stream.send(). `timeout` counts for all of it; None: the client's does.
+
+        A stream that is not read holds up what else comes over the connection, above 1 MiB.
+        """
+        session = await self._ready(timeout)
+        stream = Stream(session)
+        stream._id = session.start_stream(
+            stream, method, params, body=body, timeout=timeout, metadata=metadata, digest=digest, sending=sending
+        )
+        stream._sending = sending
+        return stream
+
+    # ---- files: on threads of the loop's default executor
+
+    async def put(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        resume: bool = False,
+        replace: bool = True,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> str:
+        """As framecall.Client.put(), on a thread of the loop's executor; `progress` is called there."""
+        return await self._on_thread(
+            lambda files: files.put(path, name, resume=resume, replace=replace, progress=progress)
+        )
+
+    async def get(
+        self,
+        name: str,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        resume: bool = False,
+        offset: int = 0,
+        length: int | None = None,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
+        """As framecall.Client.get(), on a thread of the loop's executor; `progress` is called there."""
+        return await self._on_thread(
+            lambda files: files.get(name, path, resume=resume, offset=offset, length=length, progress=progress)
+        )
+
+    async def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+        """As framecall.Client.read()."""
+        return await self._on_thread(lambda files: files.read(name, offset=offset, length=length))
+
+    async def list(self, prefix: str = "") -> list[_core.FileInfo]:
+        """As framecall.Client.list()."""
+        return await self._on_thread(lambda files: files.list(prefix))
+
+    async def stat(self, name: str) -> _core.FileInfo:
+        """As framecall.Client.stat()."""
+        return await self._on_thread(lambda files: files.stat(name))
+
+    async def remove(self, name: str) -> None:
+        """As framecall.Client.remove()."""
+        await self._on_thread(lambda files: files.remove(name))
+
+    async def send_file(
+        self,
+        path: str | os.PathLike[str],
+        name: str | None = None,
+        *,
+        dialect: str = "default",
+        progress: Callable[[int, int], object] | None = None,
+    ) -> bool:
+        """As framecall.Client.send_file(), on a thread of the loop's executor; `progress` is called there."""
+        return await self._on_thread(lambda files: files.send_file(path, name, dialect=dialect, progress=progress))
+
+    async def _on_thread(self, work: Callable[[_client.Client], Any]) -> Any:
+        if self._ssl:
+            raise ValueError("files do not go over TLS: use a framecall.aio.Client without ssl")
+        return await asyncio.get_running_loop().run_in_executor(None, work, self._files)
+
+    # ---- the connection
+
+    async def _ready(self, timeout: float | None) -> _Session:
+        """A connection for another call."""
+        if self._session is None or self._session.closing:
+            limit = self._timeout if timeout is None else timeout
+            await asyncio.wait_for(self._connect(), limit)
+        session = self._session
+        if session is None:
+            raise ValueError("the client is closed")
+        if session._writable is not None:
+            await session.writable()
+        return session
+
+    async def _connect(self) -> None:
+        """Many calls may wait for one connection; the first one makes it."""
+        if self._closed:
+            raise ValueError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise RuntimeError("this Client belongs to another event loop")
+        if self._connecting is None:
+            self._connecting = loop.create_task(self._open())
+            self._connecting.add_done_callback(self._connected)
+        await asyncio.shield(self._connecting)
+
+    def _connected(self, connecting: asyncio.Future[_Session]) -> None:
+        self._connecting = None
+        if connecting.cancelled() or connecting.exception() is not None:
+            return
+        session = connecting.result()
+        if self._closed:
+            session.transport.abort()
+            return
+        self._session = session
+        self._sessions.add(session)
+        session.ended.add_done_callback(lambda _: self._sessions.discard(session))
+
+    async def _open(self) -> _Session:
+        pause, most = self._backoff
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return await self._open_once()
+            except OSError as error:
+                if attempt == self._attempts:
+                    message = f"cannot connect to {self._address} ({attempt} attempts): {error.strerror or error}"
+                    raise type(error)(error.errno, message) from None
+            # Halved at random: clients that lost a server together do not come back together.
+            await asyncio.sleep(pause - random.uniform(0, pause / 2))
+            pause = min(pause * 2, most)
+        raise AssertionError("attempts is at least 1")
+
+    async def _open_once(self) -> _Session:
+        loop = asyncio.get_running_loop()
+
+        def make() -> _Session:
+            return _Session(self._address, *self._limits, self._timeout)
+
+        tls: dict[str, Any] = {}
+        if self._ssl:
+            tls = {"ssl": self._ssl, "server_hostname": self._server_hostname}
+        if self._address.startswith("unix:"):
+            if tls and self._server_hostname is None:
+                tls["server_hostname"] = ""
+            _, session = await loop.create_unix_connection(make, self._address[len("unix:") :], **tls)
+            return session
+        host, _, port = self._address.rpartition(":")
+        _, session = await loop.create_connection(make, host.strip("[]"), int(port), **tls)
+        return session
+
+
+class Pipeline:
+    """Calls that begin together."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._calls: list[Coroutine[Any, Any, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def call(
+        self, method: str, /, *args: Any, body: Any = None, metadata: dict[str, str] | None = None, **params: Any
+    ) -> int:
+        """One more, as Client.call(). Returns its place in the list of results."""
+        self._calls.append(self._client.call(method, *args, body=body, metadata=metadata, **params))
+        return len(self._calls) - 1
+
+    async def execute(self, *, timeout: float | None = None, return_errors: bool = False) -> list[Any]:
+        """Waits for all, at most `timeout` seconds; the results are in the order of the calls. Raises the first error, or,
+        with `return_errors`, puts errors into the list. Empty afterwards."""
+        calls, self._calls = self._calls, []
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=return_errors), timeout)
+
+    async def __aenter__(self) -> Pipeline:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        for call in self._calls:
+            call.close()
+        self._calls.clear()
+
+
+class Stream:
+    """One streamed call: an asynchronous iterator over the parts of its reply. One task at a time reads, one sends."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+        self._id = 0
+        self._sending = False
+        self._parts: collections.deque[_core.Part] = collections.deque()
+        self._unread = 0
+        self._held = False
+        self._ended = False
+        self._error: BaseException | None = None
+        self._reader: asyncio.Future[None] | None = None
+
+    # what the compiled part calls
+
+    def deliver(self, part: _core.Part | None, last: bool) -> None:
+        if part is not None:
+            self._parts.append(part)
+            self._unread += part.body.nbytes + 256
+            if self._unread > _MAX_UNREAD and not self._held:
+                self._held = True
+                self._session.hold(1)
+        self._ended = self._ended or last
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        self._error, self._ended = error, True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> _core.Part:
+        while not self._parts and not self._ended:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        if not self._parts:
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
+            raise StopAsyncIteration
+        part = self._parts.popleft()
+        self._unread -= part.body.nbytes + 256
+        if self._held and self._unread < _MAX_UNREAD // 4:
+            self._release()
+        return part
+
+    def _release(self) -> None:
+        if self._held:
+            self._held = False
+            self._session.hold(-1)
+
+    async def send(self, value: Any = None, *, body: Any = None) -> bool:
+        """Sends a part; only with `sending`, and before finish_sending(): ValueError. False: the server has answered already
+        and takes no more, iterating tells what."""
+        if not self._sending:
+            raise ValueError("send() to a stream whose parts are all sent, or without sending=True")
+        if self._ended:
+            return False
+        self._session.send_part(self._id, value, body, True)
+        await self._session.writable()
+        return not self._ended
+
+    async def finish_sending(self) -> None:
+        """No more parts will be sent."""
+        if self._sending and not self._ended:
+            self._session.send_part(self._id, None, None, False)
+        self._sending = False
+
+    def cancel(self) -> None:
+        """Tells the server that the rest is not wanted. Iterating then ends."""
+        if not self._ended:
+            self._session.cancel(self._id)
+        self._sending = False
+        self._ended = True
+        self._parts.clear()
+        self._release()
+        self._wake()
+
+    async def __aenter__(self) -> Stream:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self.cancel()
