@@ -401,10 +401,21 @@ void Connection::on_own_thread(const std::function<void()>& work) {
   } catch (const std::exception& error) {  // of an answer that cannot be put into words
     refuse(ErrorCode::internal_error, error.what());
   }
+  if (!loop_.gathering()) {
+    end_turn();
+    loop_.arm_timer();
+  } else if (!touched_) {
+    touched_ = true;
+    loop_.touched(self);
+  }
+}
+
+void Connection::end_turn() {
+  touched_ = false;
+  if (!open_) return;
   settle();
   if (open_ && loop_.draining) drain();
-  arm(self);
-  loop_.arm_timer();
+  arm(shared_from_this());
 }
 
 void Connection::wait_for(std::function<void()> work, std::function<void()> then) {

@@ -65,6 +65,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_deadline(const std::string& id);
   /// A turn of this thread that began elsewhere; nothing if it is closed by now.
   void on_own_thread(const std::function<void()>& work);
+  /// Sends what the turn has brought, and goes on.
+  void end_turn();
   std::shared_ptr<LoopAddress> loop_address() const { return loop_.address; }
   /// Answers, and closes: what still comes is read for a while and dropped.
   void end_with(std::string_view id, const Failure& failure);
@@ -132,6 +134,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool in_conversation_ = false;            // the message under way is no call
   bool stopped_ = false;                    // in the middle of what was read
   bool held_ = false;                       // too much unsent
+  bool touched_ = false;                    // the loop will end its turn
 };
 
 }  // namespace framecall

@@ -71,12 +71,32 @@ void EventLoop::abandon() {
 
 void LoopAddress::post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
-  if (io_ != nullptr) asio::post(*io_, std::move(work));
+  if (loop_ == nullptr) return;
+  posted_.push_back(std::move(work));
+  if (posted_.size() == 1) asio::post(loop_->io, [self = shared_from_this()] { self->run(); });
+}
+
+void LoopAddress::run() {
+  std::vector<std::function<void()>> posted;
+  {
+    const std::lock_guard lock(mutex_);
+    posted.swap(posted_);
+  }
+  loop_->gather(posted);  // on its own thread, which retires it
 }
 
 void LoopAddress::retire() {
   const std::lock_guard lock(mutex_);
-  io_ = nullptr;
+  loop_ = nullptr;
+}
+
+void EventLoop::gather(const std::vector<std::function<void()>>& turns) {
+  gathering_ = true;
+  for (const auto& turn : turns) turn();
+  gathering_ = false;
+  const auto touched = std::exchange(touched_, {});
+  for (const auto& connection : touched) connection->end_turn();
+  arm_timer();
 }
 
 void EventLoop::drain() {

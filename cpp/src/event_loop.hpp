@@ -25,6 +25,7 @@
 namespace framecall {
 
 class Connection;
+class EventLoop;
 
 /// A place in a TimerList; leaves it when it dies.
 class TimerHook {
@@ -110,16 +111,19 @@ struct ServerState {
 };
 
 /// The way to a loop for those who may outlive it: answers that are given when the server is gone, go nowhere.
-class LoopAddress {
+class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
  public:
-  explicit LoopAddress(asio::io_context& io) : io_(&io) {}
-  /// Runs it on the loop's thread, later; dropped if the loop is gone.
+  explicit LoopAddress(EventLoop& loop) : loop_(&loop) {}
+  /// Runs it on the loop's thread, later, together with what else was posted until then; dropped if the loop is gone.
   void post(std::function<void()> work);
   void retire();
 
  private:
+  void run();
+
   std::mutex mutex_;
-  asio::io_context* io_;
+  EventLoop* loop_;
+  std::vector<std::function<void()>> posted_;
 };
 
 /// One thread's loop. Its memory is shared by its connections, one turn at a time; an idle connection owns none.
@@ -146,6 +150,10 @@ class EventLoop {
   void refresh_clock();
   /// Makes sure that the timer wakes up in time for the first deadline.
   void arm_timer();
+  /// Many turns of connections in one: each of them sends once, at the end. In between, touched() notes whom it concerns.
+  void gather(const std::vector<std::function<void()>>& turns);
+  bool gathering() const { return gathering_; }
+  void touched(std::shared_ptr<Connection> connection) { touched_.push_back(std::move(connection)); }
   /// For the next part of a body on its way to a file.
   char* file_block();
 
@@ -163,7 +171,7 @@ class EventLoop {
   std::string text;  ///< for the header of a reply
   std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(input_size);
   asio::io_context io{1};
-  std::shared_ptr<LoopAddress> address = std::make_shared<LoopAddress>(io);
+  std::shared_ptr<LoopAddress> address = std::make_shared<LoopAddress>(*this);
 
  private:
   void on_timer();
@@ -171,6 +179,8 @@ class EventLoop {
   void finish();
 
   std::unique_ptr<char[]> file_block_;
+  std::vector<std::shared_ptr<Connection>> touched_;
+  bool gathering_ = false;
   std::size_t connections_ = 0;
   std::int64_t timer_due_ = TimerList::never, next_drain_ = TimerList::never;
   asio::steady_timer timer_{io};
