@@ -48,7 +48,7 @@ void Connection::start() {
   } else {
     arm(shared_from_this());
   }
-  loop_.arm_timer();
+  loop_.end_turn();
 }
 
 void Connection::start_refused() {
@@ -59,7 +59,7 @@ void Connection::start_refused() {
          limit_data(limit, limit + 1));
   settle();
   arm(shared_from_this());
-  loop_.arm_timer();
+  loop_.end_turn();
 }
 
 // `self` moves from handler to handler: no reference count is touched for the one wait that is usually out.
@@ -96,7 +96,7 @@ void Connection::on_readable() {
     read_turn();
     settle();
   }
-  loop_.arm_timer();
+  loop_.end_turn();
 }
 
 void Connection::on_writable() {
@@ -104,7 +104,7 @@ void Connection::on_writable() {
   loop_.refresh_clock();
   settle();
   if (open_ && loop_.draining) drain();
-  loop_.arm_timer();
+  loop_.end_turn();
 }
 
 void Connection::drain() {
@@ -403,7 +403,7 @@ void Connection::on_own_thread(const std::function<void()>& work) {
   }
   if (!loop_.gathering()) {
     end_turn();
-    loop_.arm_timer();
+    loop_.end_turn();
   } else if (!touched_) {
     touched_ = true;
     loop_.touched(self);

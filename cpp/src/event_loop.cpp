@@ -1,5 +1,6 @@
 #include "event_loop.hpp"
 
+#include <asio/defer.hpp>
 #include <asio/post.hpp>
 
 #include <algorithm>
@@ -13,6 +14,7 @@ namespace framecall {
 namespace {
 
 constexpr std::size_t worker_threads = 4;
+constexpr auto grace = std::chrono::milliseconds(500);  // at the end, for those who are away in a Batch
 
 }  // namespace
 
@@ -53,7 +55,16 @@ std::string health_text(bool draining) {
   return draining ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
 }
 
-EventLoop::EventLoop(ServerState& shared) : state(shared) {
+// With a Batch several threads run the loop, one after the other.
+EventLoop::EventLoop(ServerState& shared) : state(shared), io(shared.options.batch ? 2 : 1) {
+  lead_.on_takeover([this] {
+    address->release();
+    asio::post(io, [this] { begin_batch(); });
+  });
+  lead_.on_standby([this] {
+    // Left when nobody was there to take over: begin_batch() did not dare.
+    if (state.options.batch->waiting()) asio::post(io, [this] { begin_batch(); });
+  });
   idle.set_duration(state.options.idle_timeout);
   heads.set_duration(state.options.header_timeout);
   leaving.set_duration(state.options.refusal_timeout);
@@ -73,13 +84,29 @@ void LoopAddress::post(std::function<void()> work) {
   const std::lock_guard lock(mutex_);
   if (loop_ == nullptr) return;
   posted_.push_back(std::move(work));
-  if (posted_.size() == 1) asio::post(loop_->io, [self = shared_from_this()] { self->run(); });
+  if (posted_.size() == 1 && !collecting_) wake();
+}
+
+void LoopAddress::wake() {
+  asio::post(loop_->io, [self = shared_from_this()] { self->run(); });
+}
+
+void LoopAddress::collect() {
+  const std::lock_guard lock(mutex_);
+  collecting_ = true;
+}
+
+void LoopAddress::release() {
+  const std::lock_guard lock(mutex_);
+  collecting_ = false;
+  if (!posted_.empty() && loop_ != nullptr) wake();
 }
 
 void LoopAddress::run() {
   std::vector<std::function<void()>> posted;
   {
     const std::lock_guard lock(mutex_);
+    collecting_ = false;
     posted.swap(posted_);
   }
   loop_->gather(posted);  // on its own thread, which retires it
@@ -96,7 +123,45 @@ void EventLoop::gather(const std::vector<std::function<void()>>& turns) {
   gathering_ = false;
   const auto touched = std::exchange(touched_, {});
   for (const auto& connection : touched) connection->end_turn();
+  end_turn();
+}
+
+void EventLoop::run() {
+  if (!state.options.batch) {
+    io.run();
+    return;
+  }
+  if (lead_.begin()) io.run();
+  lead_.end();
+  lead_.leave();
+}
+
+std::size_t EventLoop::thread_count() const { return state.options.batch ? state.options.batch_threads + 1 : 1; }
+
+void EventLoop::stop() {
+  io.stop();
+  if (state.options.batch) lead_.end();
+}
+
+bool EventLoop::wait() { return !state.options.batch || lead_.wait(thread_count(), grace); }
+
+void EventLoop::end_turn() {
   arm_timer();
+  begin_batch();
+}
+
+void EventLoop::begin_batch() {
+  if (batch_due_ || !state.options.batch || !state.options.batch->waiting()) return;
+  batch_due_ = true;
+  asio::defer(io, [this] { run_batch(); });  // behind the other connections that have something now
+}
+
+// At the top of a turn: another thread may go on with the loop meanwhile.
+void EventLoop::run_batch() {
+  batch_due_ = false;
+  if (!lead_.has_standby()) return;  // whoever comes back from a batch goes on with this one
+  address->collect();
+  if (lead_.away([this] { state.options.batch->run(); })) address->run();
 }
 
 void EventLoop::drain() {

@@ -21,6 +21,7 @@
 
 #include "framecall/header.hpp"
 #include "framecall/server_options.hpp"
+#include "lead.hpp"
 
 namespace framecall {
 
@@ -117,13 +118,19 @@ class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
   /// Runs it on the loop's thread, later, together with what else was posted until then; dropped if the loop is gone.
   void post(std::function<void()> work);
   void retire();
+  /// For the loop's thread: runs what was posted.
+  void run();
+  /// What is posted waits for run(), until then or until release().
+  void collect();
+  void release();
 
  private:
-  void run();
+  void wake();
 
   std::mutex mutex_;
   EventLoop* loop_;
   std::vector<std::function<void()>> posted_;
+  bool collecting_ = false;
 };
 
 /// One thread's loop. Its memory is shared by its connections, one turn at a time; an idle connection owns none.
@@ -138,6 +145,13 @@ class EventLoop {
   /// Closes what is still open.
   ~EventLoop();
 
+  /// For each of its threads, see thread_count(): until the end.
+  void run();
+  std::size_t thread_count() const;
+  /// The end, whoever is away in a Batch.
+  void stop();
+  /// After stop(): false if a thread does not come back from a Batch.
+  bool wait();
   /// No more connections will come, and those that are there end at the next place between two messages. Calls
   /// `on_finished` after the last one.
   void drain();
@@ -150,6 +164,8 @@ class EventLoop {
   void refresh_clock();
   /// Makes sure that the timer wakes up in time for the first deadline.
   void arm_timer();
+  /// The same, and sees to what was left in the Batch: the end of every turn.
+  void end_turn();
   /// Many turns of connections in one: each of them sends once, at the end. In between, touched() notes whom it concerns.
   void gather(const std::vector<std::function<void()>>& turns);
   bool gathering() const { return gathering_; }
@@ -170,17 +186,21 @@ class EventLoop {
   Header header;
   std::string text;  ///< for the header of a reply
   std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(input_size);
-  asio::io_context io{1};
+  asio::io_context io;
   std::shared_ptr<LoopAddress> address = std::make_shared<LoopAddress>(*this);
 
  private:
   void on_timer();
+  void begin_batch();
+  void run_batch();
   void drain_connections();
   void finish();
 
   std::unique_ptr<char[]> file_block_;
   std::vector<std::shared_ptr<Connection>> touched_;
   bool gathering_ = false;
+  Lead lead_;
+  bool batch_due_ = false;
   std::size_t connections_ = 0;
   std::int64_t timer_due_ = TimerList::never, next_drain_ = TimerList::never;
   asio::steady_timer timer_{io};

@@ -66,8 +66,6 @@ class Server::Implementation {
     clamp_connections();
   }
   ~Implementation() {
-    stop();
-    wait();
     for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
     for (auto& loop : loops_) loop->abandon();              // handlers that wait for their callers end
     for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
@@ -109,7 +107,9 @@ class Server::Implementation {
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     state_.start_threads();
-    for (auto& loop : loops_) threads_.emplace_back([&loop] { loop->io.run(); });
+    for (auto& loop : loops_) {
+      for (std::size_t i = 0; i < loop->thread_count(); ++i) threads_.emplace_back([&loop = *loop] { loop.run(); });
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     for (auto& listener : listeners_) {
       asio::post(first().io, [this, &listener = *listener] { wait_for_connections(listener); });
@@ -138,14 +138,21 @@ class Server::Implementation {
   }
 
   void stop() {
-    for (auto& loop : loops_) loop->io.stop();
+    for (auto& loop : loops_) loop->stop();
   }
 
   void wait() {
     const std::lock_guard lock(wait_mutex_);
-    for (std::thread& thread : threads_) thread.join();
+    if (threads_.empty()) return;
+    bool all = true;
+    for (auto& loop : loops_) all = loop->wait() && all;
+    for (std::thread& thread : threads_) all ? thread.join() : thread.detach();
     threads_.clear();
+    left_behind_ = left_behind_ || !all;
   }
+
+  /// A thread is away in a Batch for ever, and needs all of this should it come back.
+  bool left_behind() const { return left_behind_; }
 
   void leave_to_parent() {
     for (auto& listener : listeners_) ::close(listener->stream.native_handle());
@@ -279,10 +286,16 @@ class Server::Implementation {
   std::atomic<std::size_t> running_loops_{0};
   std::size_t next_loop_ = 0;  // these two: on the first loop only
   bool draining_ = false;
+  bool left_behind_ = false;  // with wait_mutex_
 };
 
 Server::Server(ServerOptions options) : implementation_(std::make_unique<Implementation>(std::move(options))) {}
-Server::~Server() = default;
+Server::~Server() {
+  implementation_->stop();
+  implementation_->wait();
+  if (implementation_->left_behind()) [[maybe_unused]]
+    auto* const left = implementation_.release();
+}
 Endpoint Server::listen(const Endpoint& endpoint, Protocols protocols) {
   return implementation_->listen(endpoint, protocols);
 }

@@ -29,6 +29,7 @@ void UdpService::start() {
   stream_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code error) {
     if (error) return;
     answer_some();
+    loop_.end_turn();
     start();
   });
 }

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <system_error>
 #include <utility>
@@ -14,12 +13,8 @@
 namespace framecall::python {
 namespace {
 
-// For so long a thread may be in Python before another one takes over what waits behind it.
-constexpr auto patience = std::chrono::milliseconds(1);
-constexpr int quiet_looks = 50;                         // without a job in between; then nobody looks any more
-constexpr auto grace = std::chrono::milliseconds(500);  // at the end, for handlers that still run
-constexpr std::size_t max_log_lines = 10000;            // that wait
-constexpr std::size_t hold_from = 16 * 1024;            // smaller bodies are copied
+constexpr std::size_t max_log_lines = 10000;  // that wait
+constexpr std::size_t hold_from = 16 * 1024;  // smaller bodies are copied
 
 }  // namespace
 
@@ -57,129 +52,114 @@ void Handlers::start() {
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  alive_ = thread_count_;
-  for (std::size_t i = 0; i < thread_count_; ++i) {
-    threads_.emplace_back([self = shared_from_this()] {
-      self->work();
-      const Lock lock(self->mutex_);
-      --self->alive_;
-      self->finished_.notify_all();
-    });
-  }
+  chores_ = std::thread([this] { work_on_chores(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Handlers::stop() {
-  Lock lock(mutex_);
-  ended_ = true;
-  idle_.notify_all();
-  watch_.notify_all();
-  // A handler that does not come to an end is left behind, as a daemon thread is; it keeps this object.
-  const bool all = finished_.wait_for(lock, grace, [this] { return alive_ == 0; });
-  lock.unlock();
-  for (std::thread& thread : threads_) all ? thread.join() : thread.detach();
-  threads_.clear();
-  const Lock loop_lock(loop_mutex_);
+  {
+    const Lock lock(chores_mutex_);
+    ended_ = true;
+    chores_changed_.notify_all();
+  }
+  if (chores_.joinable()) chores_.join();
+  const Lock lock(loop_mutex_);
   if (loop_descriptor_ >= 0) ::close(std::exchange(loop_descriptor_, -1));
 }
+
+// ---- calls
+
+namespace {
+
+bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+// The interpreter's state of a thread of the server, for all of the thread's life: making one costs as much as a call.
+class ThreadState {
+ public:
+  ThreadState() : before_(PyGILState_Ensure()), state_(PyEval_SaveThread()) {}
+  ThreadState(const ThreadState&) = delete;
+  ~ThreadState() {
+    if (is_finalizing()) return;  // it ends this thread as well
+    PyEval_RestoreThread(state_);
+    PyGILState_Release(before_);
+  }
+  void enter() { PyEval_RestoreThread(state_); }
+  void leave() { state_ = PyEval_SaveThread(); }
+
+ private:
+  PyGILState_STATE before_;
+  PyThreadState* state_;
+};
+
+}  // namespace
 
 void Handlers::push(Job job) {
   const Lock lock(mutex_);
   jobs_.push_back(std::move(job));
-  // Who is in Python takes it when it comes back, and somebody looks whether it does.
-  if (running_ == 0 || !watched_) idle_.notify_one();
 }
 
-// One thread is in Python and takes job after job; the next one helps when it does not get on.
-bool Handlers::take(Job& job) {
-  Lock lock(mutex_);
-  for (;;) {
-    if (running_ == 0 && (!jobs_.empty() || has_chores())) break;
-    if (ended_ && jobs_.empty()) return false;
-    if (running_ > 0 && !jobs_.empty() && !watched_ && watch(lock)) break;
-    if (ended_) continue;
-    if (running_ > 0 || jobs_.empty()) idle_.wait(lock);
-  }
-  ++running_;
-  take_next(job);
-  return true;
-}
-
-// True: who is in Python does not get on, or is not there any more while jobs wait.
-bool Handlers::watch(Lock& lock) {
-  watched_ = true;
-  std::uint64_t seen = taken_;
-  int quiet = 0;
-  bool stuck = false;
-  while (!stuck && !ended_ && quiet < quiet_looks) {
-    watch_.wait_for(lock, patience);
-    stuck = !jobs_.empty() && taken_ == seen;
-    quiet = taken_ == seen ? quiet + 1 : 0;
-    seen = taken_;
-  }
-  watched_ = false;
-  return stuck;
-}
-
-// For the thread that is in Python.
-bool Handlers::take_more(Job& job) {
+bool Handlers::waiting() const {
   const Lock lock(mutex_);
-  if (jobs_.empty() && !has_chores()) {
-    --running_;
-    return false;
-  }
-  take_next(job);
-  return true;
+  return !jobs_.empty();
 }
 
-void Handlers::take_next(Job& job) {
-  if (jobs_.empty()) return;  // just chores
+// One by one: another thread goes on with the rest when one takes its time.
+bool Handlers::take(Job& job) {
+  const Lock lock(mutex_);
+  if (jobs_.empty()) return false;
   job = std::move(jobs_.front());
   jobs_.pop_front();
-  ++taken_;
-  if (!jobs_.empty() && !watched_) idle_.notify_one();
+  return true;
 }
 
-void Handlers::work() {
-  // One thread state for all of the thread's life: making one costs as much as a call.
-  const PyGILState_STATE before = PyGILState_Ensure();
-  PyThreadState* state = PyEval_SaveThread();
+void Handlers::run() {
+  thread_local ThreadState thread;
+  thread.enter();
   for (Job job; take(job);) {
-    PyEval_RestoreThread(state);
-    do {
-      if (job.handler != nullptr) {
-        Job one = std::exchange(job, Job());
-        run_call(*this, *one.handler, std::move(*one.request), *one.reply);
-      }
-      do_chores();
-    } while (take_more(job));
-    state = PyEval_SaveThread();
+    run_call(*this, *job.handler, std::move(*job.request), *job.reply);
+    job = Job();
   }
-  PyEval_RestoreThread(state);
-  do_chores();
-  PyGILState_Release(before);
+  thread.leave();
 }
 
-// ---- what needs the GIL and has no hurry
+// ---- chores
 
 void Handlers::release_later(PyObject* object) {
-  const Lock lock(mutex_);
+  const Lock lock(chores_mutex_);
   released_.push_back(object);
-  notify_chores();
+  if (released_.size() == 1) chores_changed_.notify_one();
 }
 
 void Handlers::log_later(LogLevel level, std::string_view line) {
-  const Lock lock(mutex_);
+  const Lock lock(chores_mutex_);
   if (log_lines_.size() >= max_log_lines) {
     ++dropped_lines_;
     return;
   }
   log_lines_.push_back({level, std::string(line)});
-  notify_chores();
+  if (log_lines_.size() == 1) chores_changed_.notify_one();
 }
 
-void Handlers::notify_chores() {
-  if (running_ == 0) idle_.notify_one();
+void Handlers::work_on_chores() {
+  Lock lock(chores_mutex_);
+  while (!ended_ || has_chores()) {
+    if (!has_chores()) {
+      chores_changed_.wait(lock);
+      continue;
+    }
+    lock.unlock();
+    {
+      const WithGil gil;
+      do_chores();
+    }
+    lock.lock();
+  }
 }
 
 void Handlers::do_chores() {
@@ -187,8 +167,7 @@ void Handlers::do_chores() {
   std::deque<LogLine> lines;
   std::size_t dropped = 0;
   {
-    const Lock lock(mutex_);
-    if (!has_chores()) return;
+    const Lock lock(chores_mutex_);
     released.swap(released_);
     lines.swap(log_lines_);
     dropped = std::exchange(dropped_lines_, 0);

@@ -1,5 +1,5 @@
-// The Python functions that answer calls: threads of C++ that enter the interpreter for them, and a queue for those that run
-// on an asyncio loop. The server's own threads never wait for the GIL.
+// The Python functions that answer calls: on the server's own threads, which take the GIL once for many of them, or on an
+// asyncio loop.
 #pragma once
 
 #include <Python.h>
@@ -47,18 +47,21 @@ struct Handler {
 };
 
 /// All handlers of one server.
-class Handlers : public std::enable_shared_from_this<Handlers> {
+class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
  public:
-  explicit Handlers(std::size_t thread_count) : thread_count_(thread_count) {}
-  ~Handlers() { stop(); }
+  Handlers() = default;
+  ~Handlers() override { stop(); }
   Handlers(const Handlers&) = delete;
 
   /// Makes a method of it. Before start().
   Method& add(Router& router, std::unique_ptr<Handler> handler);
   void start();
-  /// Waits for the threads, but not for handlers that do not end; without the GIL. May be called again. The server has to be
-  /// gone by then.
+  /// Without the GIL. May be called again. The server has to have ended by then.
   void stop();
+
+  bool waiting() const override;
+  /// Takes the GIL once for all of them.
+  void run() override;
 
   // From any thread, without the GIL.
 
@@ -96,30 +99,24 @@ class Handlers : public std::enable_shared_from_this<Handlers> {
 
   void push(Job job);
   void push_to_loop(Job job);
-  void work();
   bool take(Job& job);
-  bool take_more(Job& job);
-  void take_next(Job& job);
-  bool watch(Lock& lock);
   void do_chores();
   bool has_chores() const { return !released_.empty() || !log_lines_.empty(); }
-  void notify_chores();
+  void work_on_chores();
 
-  const std::size_t thread_count_;
   std::vector<std::unique_ptr<Handler>> all_;
-  std::vector<std::thread> threads_;
 
-  std::mutex mutex_;
-  std::condition_variable idle_, watch_, finished_;
+  mutable std::mutex mutex_;
   std::deque<Job> jobs_;
+
+  // What needs the GIL and has no hurry, and the thread for it.
+  std::mutex chores_mutex_;
+  std::condition_variable chores_changed_;
   std::vector<PyObject*> released_;
   std::deque<LogLine> log_lines_;
   std::size_t dropped_lines_ = 0;
-  std::uint64_t taken_ = 0;  // jobs, so far
-  std::size_t running_ = 0;  // threads in Python, or about to be
-  bool watched_ = false;     // one of the idle ones looks whether those get on
-  std::size_t alive_ = 0;    // threads
   bool ended_ = false;
+  std::thread chores_;
 
   std::mutex loop_mutex_;
   std::deque<Job> loop_jobs_;

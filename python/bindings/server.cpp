@@ -23,10 +23,12 @@ namespace py = pybind11;
 class PythonServer {
  public:
   PythonServer(const py::dict& limits, std::size_t handler_threads)
-      : router_(std::make_shared<Router>()), handlers_(std::make_shared<Handlers>(handler_threads)) {
+      : router_(std::make_shared<Router>()), handlers_(std::make_shared<Handlers>()) {
     ServerOptions options;
     set_limits(options, limits);
     options.router = router_;
+    options.batch = handlers_;
+    options.batch_threads = handler_threads;
     options.log = [handlers = handlers_.get()](LogLevel level, std::string_view line) {
       handlers->log_later(level, line);
     };

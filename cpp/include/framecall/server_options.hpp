@@ -30,6 +30,17 @@ struct Protocols {
   static Protocols named(const std::vector<std::string>& names);
 };
 
+/// Methods of Router::on_later() that a runtime with a lock of its own answers, many at a time: Python. They leave what they
+/// are given here.
+struct Batch {
+  virtual ~Batch() = default;
+  /// Something was left. From any thread.
+  virtual bool waiting() const = 0;
+  /// Answers all of it, one call after the other, on the event loop's thread. It may take its time: after a millisecond another
+  /// thread runs the loop on, and may come here, too.
+  virtual void run() = 0;
+};
+
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
   std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused, file.put and its like too
@@ -41,8 +52,10 @@ struct ServerOptions {
   std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
   unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
 
-  std::size_t pool_threads = 16;  ///< for handlers that wait, of on_pool()
-  std::size_t max_streams = 64;   ///< calls of on_stream() at a time, each on a thread
+  std::size_t pool_threads = 16;   ///< for handlers that wait, of on_pool()
+  std::shared_ptr<Batch> batch;    ///< null: there is none
+  std::size_t batch_threads = 16;  ///< at a time in Batch::run(), for each event loop
+  std::size_t max_streams = 64;    ///< calls of on_stream() at a time, each on a thread
 
   std::uint32_t max_header = default_max_header_size;                   ///< bytes
   std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
