@@ -34,38 +34,34 @@ class PythonServer {
     };
     server_ = std::make_unique<Server>(std::move(options));
   }
-  ~PythonServer() {
-    if (!server_) return;
-    const WithoutGil without_gil;
-    server_.reset();
-    handlers_->stop();
-  }
+  ~PythonServer() { stop(); }
   PythonServer(const PythonServer&) = delete;
 
   std::string listen(const std::string& address, const std::vector<std::string>& protocols) {
-    return server_->listen(Endpoint::parse(address), Protocols::named(protocols)).to_string();
+    return server().listen(Endpoint::parse(address), Protocols::named(protocols)).to_string();
   }
   std::string listen_udp(const std::string& address, const std::optional<std::string>& reply) {
-    return server_->listen_udp(Endpoint::parse(address), reply).to_string();
+    return server().listen_udp(Endpoint::parse(address), reply).to_string();
   }
 
   void add(const py::dict& description);
 
   void start() {
     handlers_->start();
-    server_->start();
+    server().start();
   }
   int loop_descriptor() const { return handlers_->loop_descriptor(); }
   void run_on_loop(const py::object& create_task) { handlers_->run_on_loop(create_task.ptr()); }
-  void drain() { server_->drain(); }
+  void drain() { server().drain(); }
   void wait() {
+    Server& waited = server();
     const WithoutGil without_gil;
-    server_->wait();
+    waited.wait();
   }
   void stop() {
+    if (!server_) return;
     const WithoutGil without_gil;
-    server_->stop();
-    server_->wait();
+    server_.reset();  // and with it the connections
     handlers_->stop();
   }
   // In a child of fork(): the threads are its parent's, and so are the connections.
@@ -81,7 +77,12 @@ class PythonServer {
 
   std::shared_ptr<Router> router_;
   std::shared_ptr<Handlers> handlers_;
-  std::unique_ptr<Server> server_;  // none: left to the parent of this process
+  Server& server() {
+    if (!server_) raise(PyExc_ValueError, "this Server has ended");
+    return *server_;
+  }
+
+  std::unique_ptr<Server> server_;  // none: it has ended, or was left to the parent of this process
 };
 
 // `limits` have the names of ServerOptions, and the flags of `framecall serve`; what is None is left as it is.
@@ -187,8 +188,8 @@ void add_server(py::module_& module) {
       .def("start", member(&PythonServer::start))
       .def("loop_descriptor", &PythonServer::loop_descriptor)
       .def("run_on_loop", member(&PythonServer::run_on_loop))
-      .def("drain", &PythonServer::drain)
-      .def("wait", &PythonServer::wait)
+      .def("drain", member(&PythonServer::drain))
+      .def("wait", member(&PythonServer::wait))
       .def("stop", &PythonServer::stop)
       .def("abandon", &PythonServer::abandon);
 }

@@ -39,15 +39,18 @@ struct Waiting {
 };
 
 struct State {
-  State(std::uint32_t max_header, std::uint64_t max_body) : reader(max_header, max_body) {}
+  State(std::uint32_t max_header, std::uint64_t max_body, std::size_t most)
+      : reader(max_header, max_body), max_in_flight(most) {}
 
   ReplyReader reader;
+  const std::size_t max_in_flight;
   std::string out;  // that leaves at the end of the loop's turn
   std::uint64_t last_id = 0;
   std::unordered_map<std::uint64_t, Waiting> waiting;
   std::chrono::milliseconds timeout{};  // of calls that have none
   Clock::time_point alarm = Clock::time_point::max();
   Ref loop, loop_named, future_type, write, call_soon, flush, wake;
+  Ref on_room;  // somebody waits for fewer calls in flight
   Ref view;  // of the reader's block
   char* viewed = nullptr;
   std::size_t viewed_size = 0;
@@ -76,9 +79,11 @@ int init_session(PyObject* self, PyObject* arguments, PyObject*) {
     unsigned max_header = 0;
     unsigned long long max_body = 0;
     PyObject* timeout = nullptr;
-    if (PyArg_ParseTuple(arguments, "IKO:Session", &max_header, &max_body, &timeout) == 0) throw PyError();
+    Py_ssize_t most = 0;
+    if (PyArg_ParseTuple(arguments, "IKOn:Session", &max_header, &max_body, &timeout, &most) == 0) throw PyError();
+    if (most < 1) raise(PyExc_ValueError, "max_in_flight: at least 1, not %zd", most);
     auto& state = reinterpret_cast<SessionObject*>(self)->state;
-    state.emplace(max_header, max_body);
+    state.emplace(max_header, max_body, static_cast<std::size_t>(most));
     state->timeout = timeout == Py_None ? std::chrono::hours(24 * 365 * 10) : to_timeout(timeout);
     return none();
   }));
@@ -89,7 +94,7 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   const auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (const Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake}) {
+  for (const Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
     Py_VISIT(ref->get());
   }
   for (const auto& [id, one] : state->waiting) Py_VISIT(one.target.get());
@@ -99,7 +104,9 @@ int traverse(PyObject* self, visitproc visit, void* arg) {
 int clear(PyObject* self) {
   auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake}) ref->reset();
+  for (Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
+    ref->reset();
+  }
   std::unordered_map<std::uint64_t, Waiting>().swap(state->waiting);
   return 0;
 }
@@ -125,6 +132,26 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
     state.call_soon = own(PyObject_GetAttrString(loop, "call_soon"));
     state.flush = own(PyObject_GetAttrString(self, "flush"));  // a cycle, which fail() ends
     state.loop_named = own(Py_BuildValue("(s)", "loop"));
+    return none();
+  });
+}
+
+// ---- how many
+
+bool has_room(const State& state) { return state.waiting.size() < state.max_in_flight; }
+
+// For whatever ends calls, at its end.
+void tell_about_room(State& state) {
+  if (!state.on_room || !has_room(state)) return;
+  const Ref function = std::exchange(state.on_room, Ref());
+  own(PyObject_CallNoArgs(function.get()));
+}
+
+// call_when_room(function): once, when fewer than max_in_flight calls are.
+PyObject* call_when_room(PyObject* self, PyObject* function) {
+  return guard([&] {
+    State& state = state_of(self);
+    state.on_room = borrow(function);
     return none();
   });
 }
@@ -286,6 +313,7 @@ PyObject* cancel(PyObject* self, PyObject* number) {
     if (!state.waiting.contains(id) || !state.write) return none();
     state.waiting.erase(id);
     send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+    tell_about_room(state);
     return none();
   });
 }
@@ -375,6 +403,7 @@ PyObject* buffer_updated(PyObject* self, PyObject* size) {
     if (PyErr_Occurred() != nullptr) throw PyError();
     state.reader.commit(count);
     while (CallReply* const reply = state.reader.next()) deliver(state, *reply);
+    tell_about_room(state);
     return none();
   });
 }
@@ -415,6 +444,7 @@ PyObject* expire(PyObject* self, PyObject* make_error) {
       give_error(to, own(PyObject_CallNoArgs(make_error)).get());
     }
     if (next != Clock::time_point::max() && state.wake) set_alarm(state, next);
+    tell_about_room(state);
     return none();
   });
 }
@@ -424,6 +454,14 @@ PyObject* last_id(PyObject* self, void*) {
 }
 PyObject* in_flight(PyObject* self, void*) {
   return guard([&] { return own(PyLong_FromSize_t(state_of(self).waiting.size())); });
+}
+// Whether another call may begin now; behind those who wait.
+PyObject* ready(PyObject* self, void*) {
+  return guard([&] {
+    const State& state = state_of(self);
+    const bool is = !state.lost && !state.reader.closing() && !state.on_room && has_room(state);
+    return own(PyBool_FromLong(is ? 1 : 0));
+  });
 }
 // No call should begin here any more.
 PyObject* closing(PyObject* self, void*) {
@@ -441,6 +479,7 @@ PyMethodDef methods[] = {{"attach", attach, METH_VARARGS, nullptr},
                          {"start_notify", as_method(start_notify), METH_FASTCALL | METH_KEYWORDS, nullptr},
                          {"send_part", send_part, METH_VARARGS, nullptr},
                          {"cancel", cancel, METH_O, nullptr},
+    {"call_when_room", call_when_room, METH_O, nullptr},
                          {"get_buffer", get_buffer, METH_O, nullptr},
                          {"buffer_updated", buffer_updated, METH_O, nullptr},
                          {"fail", fail, METH_O, nullptr},
@@ -449,10 +488,11 @@ PyMethodDef methods[] = {{"attach", attach, METH_VARARGS, nullptr},
 
 PyGetSetDef properties[] = {{"last_id", last_id, nullptr, nullptr, nullptr},
                             {"in_flight", in_flight, nullptr, nullptr, nullptr},
+                            {"ready", ready, nullptr, nullptr, nullptr},
                             {"closing", closing, nullptr, nullptr, nullptr},
                             {}};
 
-PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout)\n--\n\n"
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, /)\n--\n\n"
                                                      "One connection of framecall.aio.Client, without the socket.\n")},
                        {Py_tp_new, reinterpret_cast<void*>(new_session)},
                        {Py_tp_init, reinterpret_cast<void*>(init_session)},

@@ -92,7 +92,7 @@ def arrays(body: memoryview, layout: dict[str, Any]) -> dict[str, Any]:
         raise _lie(f"tensors: expected an object, not {tensors!r:.60}")
     found: dict[str, Any] = {}
     for name, one in tensors.items():
-        offsets = one.get("data_offsets") if isinstance(one, dict) else None
+        offsets: Any = one.get("data_offsets") if isinstance(one, dict) else None
         if not _is_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= body.nbytes:
             raise _lie(f"tensors: data_offsets of {name!r:.60}, of a body of {body.nbytes} bytes: {offsets!r:.60}")
         found[name] = _view(numpy, body[offsets[0] : offsets[1]], one.get("dtype"), one.get("shape"))

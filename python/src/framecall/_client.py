@@ -9,7 +9,9 @@ from framecall import _core
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import TypeVar
+
+    _Result = TypeVar("_Result")
 
 
 class Client(_core.Client):
@@ -149,7 +151,7 @@ class Client(_core.Client):
         name = os.path.basename(os.fspath(path)) if name is None else name
         return _core.send_file(self._addresses[0], os.fspath(path), name, dialect, self._timeout, progress)
 
-    def _with_files(self, work: Callable[[_core.FileClient], Any]) -> Any:
+    def _with_files(self, work: Callable[[_core.FileClient], _Result]) -> _Result:
         if self._files_of != os.getpid():  # a child of fork: these are its parent's
             self._files, self._files_of = [], os.getpid()
         if self._closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import collections.abc
 import inspect
 import json
 import logging
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Literal, TypeVar, overload
 from framecall import _arrays, _core, _errors, _schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Sequence
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Protocol = Literal["frames", "echo", "http"]
@@ -37,8 +38,8 @@ class Server:
 
     Methods are functions with a decorator. A `def` runs on one of `handler_threads` threads, an `async def` on an asyncio
     loop: the running one in `async with server`, else one of the server's own, made by `loop_factory`. Generators of either
-    kind stream. Pings, health, rpc.discover and files are answered by C++ threads (`threads` event loops; None: one for each
-    processor), which never wait for Python.
+    kind stream. Pings, health, rpc.discover and files are answered by C++ threads (`threads` event loops; more than one helps
+    with files), which never wait for Python.
 
     `root`: the folder for uploads and file methods; without one they are refused. `protocols` are told apart by a
     connection's first bytes: frames, echo (raw bytes, sent back in ASCII upper case), http (GET /healthz). `debug`: errors
@@ -66,7 +67,7 @@ class Server:
         *,
         root: str | os.PathLike[str] | None = None,
         protocols: Sequence[_Protocol] = ("frames",),
-        threads: int | None = None,
+        threads: int = 1,
         handler_threads: int = 16,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         debug: bool = False,
@@ -369,7 +370,7 @@ class Parts:
     async def __anext__(self) -> _core.Part:
         while True:
             waiter = _Waiter()
-            part = self._request._try_read_part(waiter)
+            part: _core.Part | None = self._request._try_read_part(waiter)
             if part is None:
                 raise StopAsyncIteration
             if part is not NotImplemented:
@@ -390,19 +391,19 @@ class _Waiter:
             self.future.set_result(None)
 
 
-async def drive(handler: AsyncIterator[Any] | Awaitable[Any], request: _core.Request) -> Any:
+async def drive(handler: AsyncGenerator[Any, None] | Awaitable[Any], request: _core.Request) -> Any:
     """Runs a handler that streams: sends what it yields, and returns what it returns."""
-    if not hasattr(handler, "__anext__"):
-        return await handler  # type: ignore[misc]
+    if isinstance(handler, collections.abc.Awaitable):
+        return await handler
     try:
-        async for value in handler:  # type: ignore[union-attr]
+        async for value in handler:
             while True:
                 waiter = _Waiter()
                 if request._try_write_part(value, waiter):
                     break
                 await waiter.future
     finally:
-        await handler.aclose()  # type: ignore[union-attr]
+        await handler.aclose()
     return None
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import os
     import ssl as ssl_module
     from collections.abc import Callable, Coroutine
+    from typing import TypeVar
+
+    _Result = TypeVar("_Result")
 
 __all__ = ["Client", "Pipeline", "Stream"]
 
@@ -37,8 +40,10 @@ _MAX_UNREAD = 1 << 20  # bytes of parts that nobody has taken; above it nothing 
 class _Session(_core.Session, asyncio.BufferedProtocol):
     """One connection: the loop moves the bytes, the compiled part understands them."""
 
-    def __init__(self, shown: str, max_header: int, max_body: int, timeout: float | None) -> None:
-        super().__init__(max_header, max_body, timeout)
+    def __init__(self, shown: str, max_header: int, max_body: int, timeout: float | None, max_in_flight: int) -> None:
+        super().__init__(max_header, max_body, timeout, max_in_flight)
+        self.max_in_flight = max_in_flight
+        self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # for their turn
         self._shown = shown
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
@@ -67,6 +72,7 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         reason = f"{type(error).__name__}: {error}" if error else "closed by the server"
         self.fail(UnavailableError(getattr(error, "errno", None) or 104, self._lost(reason)))
         self.resume_writing()
+        self._let_in()
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -87,6 +93,28 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         """Waits while the server is slow to take what was said."""
         while self._writable is not None:
             await asyncio.shield(self._writable)
+
+    async def room(self) -> None:
+        """Waits while max_in_flight calls are under way, in turn."""
+        turn = self._loop.create_future()
+        self._waiting.append(turn)
+        self.call_when_room(self._let_in)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._let_in()  # it was our turn: the next one's
+            raise
+
+    def _let_in(self) -> None:
+        room = len(self._waiting) if self.closing else self.max_in_flight - self.in_flight
+        while self._waiting and room > 0:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                room -= 1
+        if self._waiting:
+            self.call_when_room(self._let_in)
 
     def hold(self, more: int) -> None:
         """+1: a stream has more parts than it takes; -1: it goes on."""
@@ -118,6 +146,9 @@ class Client:
 
     For one loop and its thread; another loop needs a Client of its own. A cancelled task cancels its call. Works with every
     loop that has create_connection(), uvloop among them.
+
+    Above about `max_in_flight` calls at a time the others wait here for their turn. A server does not read on when it has
+    128 (unless its --max-in-flight says otherwise), and so would not see that one is cancelled.
     """
 
     def __init__(
@@ -130,6 +161,7 @@ class Client:
         max_backoff: float = 2.0,
         max_header: int = 1 << 20,
         max_body: int = 1 << 30,
+        max_in_flight: int = 100,
         ssl: ssl_module.SSLContext | bool | None = None,
         server_hostname: str | None = None,
     ) -> None:
@@ -147,7 +179,7 @@ class Client:
         self._timeout = timeout
         self._attempts = attempts
         self._backoff = (backoff, max_backoff)
-        self._limits = (max_header, max_body)
+        self._limits = (max_header, max_body, timeout, max_in_flight)
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._session: _Session | None = None
@@ -191,7 +223,12 @@ class Client:
     ) -> Any:
         """As framecall.Client.call()."""
         session = self._session
-        if session is None or session.closing or session._writable is not None:
+        if (
+            session is None
+            or not session.ready
+            or session._writable is not None
+            or self._loop is not asyncio.get_running_loop()
+        ):
             session = await self._ready(timeout)
         future = session.start_call(method, *args, body=body, timeout=timeout, metadata=metadata, **params)
         number = session.last_id
@@ -328,7 +365,7 @@ class Client:
         """As framecall.Client.send_file(), on a thread of the loop's executor; `progress` is called there."""
         return await self._on_thread(lambda files: files.send_file(path, name, dialect=dialect, progress=progress))
 
-    async def _on_thread(self, work: Callable[[_client.Client], Any]) -> Any:
+    async def _on_thread(self, work: Callable[[_client.Client], _Result]) -> _Result:
         if self._ssl:
             raise ValueError("files do not go over TLS: use a framecall.aio.Client without ssl")
         return await asyncio.get_running_loop().run_in_executor(None, work, self._files)
@@ -336,16 +373,34 @@ class Client:
     # ---- the connection
 
     async def _ready(self, timeout: float | None) -> _Session:
-        """A connection for another call."""
-        if self._session is None or self._session.closing:
-            limit = self._timeout if timeout is None else timeout
-            await asyncio.wait_for(self._connect(), limit)
+        """A connection for another call, in time."""
         session = self._session
-        if session is None:
-            raise ValueError("the client is closed")
-        if session._writable is not None:
-            await session.writable()
-        return session
+        if session is not None and session.ready and session._writable is None and self._is_here():
+            return session
+        limit = self._timeout if timeout is None else timeout
+        try:
+            return await asyncio.wait_for(self._wait_ready(), limit)
+        except asyncio.TimeoutError:
+            raise TimeoutError(f"{self._address}: no reply in time: the call could not begin") from None
+
+    async def _wait_ready(self) -> _Session:
+        while True:
+            if self._session is None or self._session.closing or not self._is_here():
+                await self._connect()
+            session = self._session
+            if session is None:
+                raise ValueError("the client is closed")
+            if session._writable is not None:
+                await session.writable()
+            elif session.closing:
+                continue
+            elif session.in_flight < session.max_in_flight:
+                return session
+            else:
+                await session.room()
+
+    def _is_here(self) -> bool:
+        return self._loop is asyncio.get_running_loop()
 
     async def _connect(self) -> None:
         """Many calls may wait for one connection; the first one makes it."""
@@ -391,7 +446,7 @@ class Client:
         loop = asyncio.get_running_loop()
 
         def make() -> _Session:
-            return _Session(self._address, *self._limits, self._timeout)
+            return _Session(self._address, *self._limits)
 
         tls: dict[str, Any] = {}
         if self._ssl:
