@@ -21,5 +21,6 @@ void add_passwd(CLI::App& app, int& exit_code);
 void add_chat(CLI::App& app, int& exit_code);
 void add_udp(CLI::App& app, int& exit_code);
 void add_dialects(CLI::App& app, int& exit_code);
+void add_check(CLI::App& app, int& exit_code);
 
 }  // namespace framecall::cli

@@ -50,6 +50,7 @@ int run(int argument_count, char** arguments) {
   add_chat(app, exit_code);
   add_udp(app, exit_code);
   add_dialects(app, exit_code);
+  add_check(app, exit_code);
   if (const char* const argument = find_bracketed(app, argument_count, arguments)) {
     complain(std::string("an argument in brackets: write ./[FILE], or a blank in front of it: ").append(argument));
     return usage_error;
