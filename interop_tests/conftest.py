@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import languages  # noqa: E402
 import processes  # noqa: E402
 import relay as relay_module  # noqa: E402
 
@@ -93,3 +94,19 @@ def relay():
     for one in running:
         one.__exit__(None, None, None)
         assert one.pieces > 0, "nothing went through the relay"
+
+
+@pytest.fixture(scope="session")
+def language_builder(tmp_path_factory):
+    """Compiles the peers of languages/ into one folder for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    return languages.Builder(folder / "languages")
+
+
+@pytest.fixture(scope="module")
+def language_peers(language_builder, tmp_path_factory):
+    """languages.Peers; its servers must end with 0 and have nothing to say on stderr."""
+    with languages.Peers(language_builder, tmp_path_factory.mktemp("roots")) as started:
+        yield started

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 
+import languages
 import pytest
-from processes import HERE, PATIENCE, clean_environment, end, find_pythons, program_path
+from processes import HERE, PATIENCE, clean_environment, end, find_pythons
 
 PROGRAMS = os.path.join(HERE, "rpc")
 CASES = ["empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream",
@@ -20,14 +21,10 @@ RELAY_CASES = [case for case in CASES if case not in ("concurrent_large_unary", 
 
 def cpp_program(name):
     """rpc_server or rpc_client. In a build tree it has to be there; a wheel or a package has none."""
-    program = os.path.realpath(program_path())
-    path = os.path.join(os.path.dirname(program), name)
-    if os.access(path, os.X_OK):
-        return path
-    build = os.path.dirname(os.path.dirname(program))
-    if not os.path.exists(os.path.join(build, "CMakeCache.txt")):
-        pytest.skip("%s is not in a build tree, and there is no %s beside it" % (program, name))
-    pytest.fail("no %s: cmake --build %s --target %s (with -DFRAMECALL_BUILD_TESTS=ON)" % (path, build, name))
+    try:
+        return languages.cpp_program(name)
+    except languages.Missing as missing:
+        pytest.skip(str(missing))
 
 
 def edge_python(which):

@@ -1,6 +1,8 @@
-// The server of the interop cases: its methods are in the table of interop_tests/README.md.
+// The server of the interop cases: its methods are in the tables of interop_tests/README.md.
 //
-//     rpc_server        prints `listening tcp 127.0.0.1:PORT`, serves until SIGTERM, ends with 0
+//     rpc_server [--root DIR]     prints `listening tcp 127.0.0.1:PORT`, serves until SIGTERM, ends with 0
+//
+// DIR is the folder of uploads and of the file. methods; without it they are refused.
 #include "framecall/server.hpp"
 
 #include <condition_variable>
@@ -10,10 +12,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "framecall/error.hpp"
+#include "framecall/file_store.hpp"
 #include "framecall/json.hpp"
 #include "framecall/router.hpp"
 #include "framecall/stream.hpp"
@@ -119,19 +123,52 @@ Response wait(Request& request, Stream&) {
   throw CallError(ErrorCode::cancelled, "nobody waits any more");
 }
 
+// The methods that peers in other languages call, in ../languages/.
+
+std::int64_t add(std::int32_t a, std::int32_t b) { return std::int64_t{a} + b; }
+
+std::string say(std::string text) { return text; }
+
+// The numbers below `n`, each a part.
+Response count(Request& request, Stream& stream) {
+  const Json n = member(request.params(), "n");
+  if (!n.is_number_integer() || n < 0 || n > 1000000) {
+    throw CallError(ErrorCode::invalid_params, "n: expected an integer 0 .. 1000000, got " + dump_json(n));
+  }
+  for (int number = 0; number < n; ++number) {
+    Part part;
+    part.value = dump_json(number);
+    stream.write(std::move(part));
+  }
+  return Response();
+}
+
+std::shared_ptr<framecall::Router> make_router() {
+  auto router = std::make_shared<framecall::Router>();
+  router->on("empty", [] {});
+  router->on_pool("unary", unary);  // up to 64 MiB at a time: not for the thread that reads the calls
+  router->on_stream("collect", collect);
+  router->on_stream("produce", produce);
+  router->on_stream("converse", converse);
+  router->on_stream("wait", wait);
+  router->on("add", {"a", "b"}, add);
+  router->on("say", {"text"}, say);
+  router->on_stream("count", count);
+  return router;
+}
+
 }  // namespace
 
-int main() {
+int main(int argument_count, char** arguments) {
+  const bool with_root = argument_count == 3 && std::string_view(arguments[1]) == "--root";
+  if (argument_count != 1 && !with_root) {
+    std::fprintf(stderr, "usage: rpc_server [--root DIR]\n");
+    return 2;
+  }
   try {
-    auto router = std::make_shared<framecall::Router>();
-    router->on("empty", [] {});
-    router->on_pool("unary", unary);  // up to 64 MiB at a time: not for the thread that reads the calls
-    router->on_stream("collect", collect);
-    router->on_stream("produce", produce);
-    router->on_stream("converse", converse);
-    router->on_stream("wait", wait);
     framecall::ServerOptions options;
-    options.router = std::move(router);
+    options.router = make_router();
+    if (with_root) options.files = std::make_shared<framecall::FileStore>(arguments[2]);
     framecall::Server server(std::move(options));
     const auto bound = server.listen(framecall::Endpoint::parse("127.0.0.1:0"));
     std::printf("listening tcp %s\n", bound.to_string().c_str());
