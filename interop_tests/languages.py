@@ -114,17 +114,6 @@ def cpp_program(name):
 
 
 @functools.lru_cache(maxsize=None)
-def package_python(code):
-    """The Python that runs this, if its framecall package has what the code asks for."""
-    result = subprocess.run([sys.executable, "-c", code],
-                            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, timeout=PATIENCE)
-    if result.returncode:
-        last = result.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise Missing("not built: %s" % "".join(last))
-    return sys.executable
-
-
 @functools.lru_cache(maxsize=None)
 def framecall_version():
     result = subprocess.run([program_path(), "--version"], env=clean_environment(), stdin=subprocess.DEVNULL,
@@ -200,8 +189,8 @@ def python_version(which):
     return lambda: "CPython " + edge_python(which)[1]
 
 
-def package_script(code, name, *arguments):
-    return lambda builder: [package_python(code), source(name), *arguments]
+def package_script(name, *arguments):
+    return lambda builder: [sys.executable, source(name), *arguments]
 
 
 def package_version():
@@ -215,10 +204,10 @@ def library_version():
 CLIENTS = [
     Peer("cpp_blocking", "C++, blocking", lambda builder: [cpp_program("cases_client"), "blocking"], library_version),
     Peer("cpp_async", "C++, async", lambda builder: [cpp_program("cases_client"), "async"], library_version),
-    Peer("package_blocking", "Python, blocking", package_script("import framecall; framecall.Client", "framecall_client.py"),
+    Peer("package_blocking", "Python, blocking", package_script("framecall_client.py"),
          package_version),
     Peer("package_asyncio", "Python, asyncio",
-         package_script("import framecall.aio; framecall.aio.Client", "framecall_client.py", "--asyncio"),
+         package_script("framecall_client.py", "--asyncio"),
          package_version),
     Peer("command_line", "command line", script(BASH, "command_line.sh"), library_version),
     Peer("python27", "plain Python 2.7", python_script("2.7", "client.py"), python_version("2.7"), "python"),
@@ -233,7 +222,7 @@ CLIENTS = [
 ]
 SERVERS = [
     Peer("cpp", "C++", lambda builder: [cpp_program("rpc_server")], library_version),
-    Peer("package", "Python", package_script("import framecall; framecall.Server.method", "framecall_server.py"),
+    Peer("package", "Python", package_script("framecall_server.py"),
          package_version),
     Peer("python", "plain Python", python_script("newest", "server.py"), python_version("newest")),
     Peer("javascript", "JavaScript", script(NODE, "server.js"), version_of(NODE)),

@@ -91,7 +91,11 @@ void Lead::leave() {
 bool Lead::wait(std::size_t count, std::chrono::milliseconds grace) {
   Lock lock(mutex_);
   ended_changed_.wait(lock, [this] { return ended_; });
-  return ended_changed_.wait_for(lock, grace, [&] { return left_ >= count; });
+  if (ended_changed_.wait_for(lock, grace, [&] { return left_ >= count; })) return true;
+  std::uint64_t state = state_;
+  if (state % 2 == 1)
+    state_.compare_exchange_strong(state, state + 1);  // should the leader come back, it leads no more
+  return false;
 }
 
 }  // namespace framecall

@@ -32,7 +32,8 @@ class Lead {
   void end();
   /// For a thread that goes home.
   void leave();
-  /// Until end(), and then at most `grace` until `count` threads have left. False: some are away for ever.
+  /// Until end(), and then at most `grace` until `count` threads have left. False: some are away for ever, and will not lead
+  /// again.
   bool wait(std::size_t count, std::chrono::milliseconds grace);
 
  private:

@@ -66,11 +66,15 @@ class Server::Implementation {
     clamp_connections();
   }
   ~Implementation() {
-    for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
-    for (auto& loop : loops_) loop->abandon();              // handlers that wait for their callers end
+    close_connections();
     for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
       if (*threads) (*threads)->join();  // their last words go to loops that still exist
     }
+  }
+
+  void close_connections() {
+    for (auto& loop : loops_) loop->on_finished = nullptr;  // connections that die with one loop must not stop another
+    for (auto& loop : loops_) loop->abandon();              // handlers that wait for their callers end
   }
 
   Endpoint listen(const Endpoint& endpoint, Protocols protocols) {

@@ -2,28 +2,50 @@
 #pragma once
 
 #include <Python.h>
+#include <unistd.h>
 
 #include "object.hpp"
 
 namespace framecall::python {
 
-/// Gives the GIL back for as long as this lives. Its destructor throws: an interpreter that ends under a waiting thread ends
-/// that thread by unwinding it.
+inline bool is_finalizing() {
+#if PY_VERSION_HEX >= 0x030d0000
+  return Py_IsFinalizing() != 0;
+#else
+  return _Py_IsFinalizing() != 0;
+#endif
+}
+
+/// For a thread that is about to take the GIL: it does not come back when the interpreter ends. Before 3.14 the interpreter
+/// would unwind it instead, through frames that may not stand it.
+inline void stay_if_finalizing() {
+  while (is_finalizing()) ::pause();
+}
+
+/// Gives the GIL back for as long as this lives. Its destructor throws: an interpreter that begins to end while the thread waits
+/// for the GIL still unwinds it.
 class WithoutGil {
  public:
-  WithoutGil() : thread_(PyEval_SaveThread()) {}
+  WithoutGil() : thread_(is_finalizing() ? nullptr : PyEval_SaveThread()) {}
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
-  ~WithoutGil() noexcept(false) { PyEval_RestoreThread(thread_); }
+  ~WithoutGil() noexcept(false) {
+    if (thread_ == nullptr) return;
+    stay_if_finalizing();
+    PyEval_RestoreThread(thread_);
+  }
 
  private:
-  PyThreadState* thread_;
+  PyThreadState* thread_;  // none: this is the thread that ends the interpreter, and the last one
 };
 
 /// Has the GIL for as long as this lives, in a thread that gave it back or never had it.
 class WithGil {
  public:
-  WithGil() : before_(PyGILState_Ensure()) {}
+  WithGil() {
+    stay_if_finalizing();
+    before_ = PyGILState_Ensure();
+  }
   WithGil(const WithGil&) = delete;
   WithGil& operator=(const WithGil&) = delete;
   ~WithGil() { PyGILState_Release(before_); }

@@ -71,14 +71,6 @@ void Handlers::stop() {
 
 namespace {
 
-bool is_finalizing() {
-#if PY_VERSION_HEX >= 0x030d0000
-  return Py_IsFinalizing() != 0;
-#else
-  return _Py_IsFinalizing() != 0;
-#endif
-}
-
 // The interpreter's state of a thread of the server, for all of the thread's life: making one costs as much as a call.
 class ThreadState {
  public:
@@ -89,7 +81,10 @@ class ThreadState {
     PyEval_RestoreThread(state_);
     PyGILState_Release(before_);
   }
-  void enter() { PyEval_RestoreThread(state_); }
+  void enter() {
+    stay_if_finalizing();
+    PyEval_RestoreThread(state_);
+  }
   void leave() { state_ = PyEval_SaveThread(); }
 
  private:

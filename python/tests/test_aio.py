@@ -91,13 +91,13 @@ def test_large_bodies(server, run):
 def test_streams(server, run, kind):
     async def main():
         async with framecall.aio.Client(server.address) as client:
-            assert [part.value async for part in await client.stream("count" + kind, [5])] == [0, 1, 2, 3, 4]
-            stream = await client.stream("total" + kind, sending=True)
+            assert [part.value async for part in client.stream("count" + kind, [5])] == [0, 1, 2, 3, 4]
+            stream = client.stream("total" + kind, sending=True)
             for i in range(100):
                 assert await stream.send(i)
             await stream.finish_sending()
             assert [part.value async for part in stream] == [4950]
-            async with await client.stream("converse" + kind, sending=True) as stream:
+            async with client.stream("converse" + kind, sending=True) as stream:
                 await stream.send(1, body=b"x" * 100_000)
                 async for part in stream:
                     assert (part.value, part.body.nbytes) == (1, 100_000)
@@ -105,7 +105,7 @@ def test_streams(server, run, kind):
             with pytest.raises(ValueError):
                 await stream.send(1)
             with pytest.raises(framecall.RemoteError):
-                async for _ in await client.stream("no.such.method"):
+                async for _ in client.stream("no.such.method"):
                     pass
             assert await client.call("add", 1) == 2
 
@@ -115,7 +115,7 @@ def test_streams(server, run, kind):
 def test_a_stream_that_is_not_read_is_held_back(server, run):
     async def main():
         async with framecall.aio.Client(server.address) as client:
-            stream = await client.stream("count_later", {"n": 200, "size": 100_000})
+            stream = client.stream("count_later", {"n": 200, "size": 100_000})
             first = await stream.__anext__()
             await asyncio.sleep(0.2)
             assert stream._unread < 4 << 20
@@ -138,7 +138,7 @@ def test_a_cancelled_task_cancels_its_call(server, run):
                 await task
             assert await asyncio.get_running_loop().run_in_executor(None, server.told.wait, 20)
             assert client._session.in_flight == 0
-            stream = await client.stream("converse_later", sending=True)
+            stream = client.stream("converse_later", sending=True)
             await stream.send(1)
             assert (await stream.__anext__()).value == 1
             stream.cancel()
@@ -170,7 +170,7 @@ def test_what_breaks(run):
         with serving(drain_timeout=0.05) as server:
             client = framecall.aio.Client(server.address)
             calls = [asyncio.ensure_future(client.call("sleep_later", 20)) for _ in range(10)]
-            stream = await client.stream("converse_later", sending=True)
+            stream = await client.stream("converse_later", sending=True).__aenter__()
             while client._session.in_flight < 11:
                 await asyncio.sleep(0)
             await asyncio.get_running_loop().run_in_executor(None, server.stop)
@@ -284,7 +284,7 @@ def test_tls(server, run, tmp_path):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         listener = await asyncio.start_server(proxy, "127.0.0.1", 0, ssl=context)
-        address = "127.0.0.1:%d" % listener.sockets[0].getsockname()[1]
+        address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
         trusted = ssl.create_default_context(cafile=certificate)
         async with framecall.aio.Client(address, ssl=trusted, server_hostname="localhost") as client:
             content = os.urandom(2_000_000)

@@ -136,7 +136,7 @@ def test_misuse(client):
             framecall.Client(wrong)
     with pytest.raises(TypeError):
         framecall.Client(5)
-    with pytest.raises(ValueError, match="attempts: 1 .. 1000, not 0"):
+    with pytest.raises(ValueError, match=r"attempts: 1 \.\. 1000, not 0"):
         framecall.Client("127.0.0.1:1", attempts=0)
     for wrong in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="timeout: above 0"):

@@ -9,6 +9,7 @@ import inspect
 import json
 import logging
 import os
+import resource
 import signal
 import threading
 import traceback
@@ -95,7 +96,7 @@ class Server:
             "max_streams": max_streams,
             "max_file": max_file,
             "quota": quota,
-            "max_connections": max_connections,
+            "max_connections": _most_connections() if max_connections is None else max_connections,
             "header_timeout": header_timeout,
             "idle_timeout": idle_timeout,
             "drain_timeout": drain_timeout,
@@ -229,13 +230,13 @@ class Server:
     def run(self) -> None:
         """start(), then serves until stop() is called elsewhere, or SIGINT or SIGTERM comes (in the main thread): then
         stop()."""
-        self.start()
         interrupted = threading.Event()
         before: Any = None
         main = threading.current_thread() is threading.main_thread()
         if main:
             before = signal.signal(signal.SIGTERM, lambda *_: interrupted.set())
         try:
+            self.start()
             while not self._ended.is_set() and not interrupted.is_set():
                 # In slices: a signal that comes to another thread does not end a wait of this one.
                 self._ended.wait(0.2)
@@ -312,6 +313,12 @@ class _Loop:
             return
         if self._loop.is_running():
             done.wait()
+
+
+def _most_connections() -> int:
+    """The default, without the warning that a number asked for is above what the limit of descriptors allows."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 10000 if most == resource.RLIM_INFINITY else max(min(10000, (most - 64) // 2), 1)
 
 
 # ---- what the compiled part calls

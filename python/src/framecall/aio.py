@@ -283,7 +283,7 @@ class Client:
         """Many calls in one go. asyncio.gather() of call() does the same."""
         return Pipeline(self)
 
-    async def stream(
+    def stream(
         self,
         method: str,
         params: list[Any] | tuple[Any, ...] | dict[str, Any] | None = None,
@@ -294,18 +294,14 @@ class Client:
         digest: bool = False,
         sending: bool = False,
     ) -> Stream:
-        """Begins a call that is answered part by part: `async for part in await client.stream(...)`. `sending`: parts go the
-        other way, too, see Stream.send(). `timeout` counts for all of it; None: the client's does.
+        """A call that is answered part by part: `async for part in client.stream(...)`. It begins when it is iterated over,
+        sent to, or entered with `async with`. `sending`: parts go the other way, too, see Stream.send(). `timeout` counts for
+        all of it; None: the client's does.
 
         A stream that is not read holds up what else comes over the connection, above 1 MiB.
         """
-        session = await self._ready(timeout)
-        stream = Stream(session)
-        stream._id = session.start_stream(
-            stream, method, params, body=body, timeout=timeout, metadata=metadata, digest=digest, sending=sending
-        )
-        stream._sending = sending
-        return stream
+        options = {"body": body, "timeout": timeout, "metadata": metadata, "digest": digest, "sending": sending}
+        return Stream(self, method, params, options)
 
     # ---- files: on threads of the loop's default executor
 
@@ -496,10 +492,13 @@ class Pipeline:
 class Stream:
     """One streamed call: an asynchronous iterator over the parts of its reply. One task at a time reads, one sends."""
 
-    def __init__(self, session: _Session) -> None:
-        self._session = session
+    def __init__(self, client: Client, method: str, params: Any, options: dict[str, Any]) -> None:
+        self._client = client
+        self._call = (method, params)
+        self._options = options
+        self._session: _Session | None = None  # none: it has not begun
         self._id = 0
-        self._sending = False
+        self._sending: bool = options["sending"]
         self._parts: collections.deque[_core.Part] = collections.deque()
         self._unread = 0
         self._held = False
@@ -507,13 +506,20 @@ class Stream:
         self._error: BaseException | None = None
         self._reader: asyncio.Future[None] | None = None
 
+    async def _begin(self) -> _Session:
+        if self._session is None:
+            session = await self._client._ready(self._options["timeout"])
+            self._id = session.start_stream(self, *self._call, **self._options)
+            self._session = session
+        return self._session
+
     # what the compiled part calls
 
     def deliver(self, part: _core.Part | None, last: bool) -> None:
         if part is not None:
             self._parts.append(part)
             self._unread += part.body.nbytes + 256
-            if self._unread > _MAX_UNREAD and not self._held:
+            if self._unread > _MAX_UNREAD and not self._held and self._session is not None:
                 self._held = True
                 self._session.hold(1)
         self._ended = self._ended or last
@@ -531,6 +537,7 @@ class Stream:
         return self
 
     async def __anext__(self) -> _core.Part:
+        await self._begin()
         while not self._parts and not self._ended:
             self._reader = asyncio.get_running_loop().create_future()
             await self._reader
@@ -546,7 +553,7 @@ class Stream:
         return part
 
     def _release(self) -> None:
-        if self._held:
+        if self._held and self._session is not None:
             self._held = False
             self._session.hold(-1)
 
@@ -555,21 +562,23 @@ class Stream:
         and takes no more, iterating tells what."""
         if not self._sending:
             raise ValueError("send() to a stream whose parts are all sent, or without sending=True")
+        session = await self._begin()
         if self._ended:
             return False
-        self._session.send_part(self._id, value, body, True)
-        await self._session.writable()
+        session.send_part(self._id, value, body, True)
+        await session.writable()
         return not self._ended
 
     async def finish_sending(self) -> None:
         """No more parts will be sent."""
+        session = await self._begin()
         if self._sending and not self._ended:
-            self._session.send_part(self._id, None, None, False)
+            session.send_part(self._id, None, None, False)
         self._sending = False
 
     def cancel(self) -> None:
         """Tells the server that the rest is not wanted. Iterating then ends."""
-        if not self._ended:
+        if not self._ended and self._session is not None:
             self._session.cancel(self._id)
         self._sending = False
         self._ended = True
@@ -578,6 +587,7 @@ class Stream:
         self._wake()
 
     async def __aenter__(self) -> Stream:
+        await self._begin()
         return self
 
     async def __aexit__(self, *exception: object) -> None:

@@ -1,0 +1,515 @@
+"""framecall.Server with methods in Python: arguments, results, errors, threads, loops, and what must go on beside them."""
+
+import asyncio
+import collections.abc
+import ctypes
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+import typing
+
+import framecall
+import pytest
+from serving import make_server
+
+
+@pytest.fixture
+def server():
+    server = framecall.Server("127.0.0.1:0")
+    yield server
+    server.stop()
+
+
+def start(server):
+    server.start()
+    return framecall.Client(server.address)
+
+
+def refusal(client, method, *args, **params):
+    with pytest.raises(framecall.RemoteError) as caught:
+        client.call(method, *args, **params)
+    return caught.value.code, caught.value.message
+
+
+def test_arguments(server):
+    @server.method
+    def plain(a, b=2, *, c=3):
+        return [a, b, c]
+
+    @server.method
+    def open_ended(a, *rest, **others):
+        return [a, list(rest), others]
+
+    @server.method
+    def nothing():
+        pass
+
+    @server.method(name="other.name")
+    def named(first, /, second=None):
+        return [first, second]
+
+    client = start(server)
+    assert client.call("plain", 1) == [1, 2, 3]
+    assert client.call("plain", 1, 5, 6) == [1, 5, 6]
+    assert client.call("plain", c=9, a="x") == ["x", 2, 9]
+    assert client.call("open_ended", 1, 2, 3) == [1, [2, 3], {}]
+    assert client.call("open_ended", a=1, z=2) == [1, [], {"z": 2}]
+    assert client.call("nothing") is None
+    assert client.call("other.name", 1, 2) == [1, 2]
+    assert refusal(client, "plain") == (-32602, "a is missing")
+    assert refusal(client, "plain", b=1) == (-32602, "a is missing")
+    assert refusal(client, "plain", 1, 2, 3, 4) == (-32602, "expected at most 3 parameters, got 4")
+    assert refusal(client, "plain", a=1, d=2) == (-32602, "unknown parameter d; expected: a, b, c")
+    assert refusal(client, "nothing", x=1) == (-32602, "unknown parameter x; expected: none")
+    assert refusal(client, "named")[0] == -32601
+
+
+CHECKED = [
+    (int, [0, -5, 2**80], [1.0, "1", True, None, []], "an integer"),
+    (float, [0, 1.5, float("inf")], ["1", True, None], "a number"),
+    (bool, [True, False], [0, None, "true"], "true or false"),
+    (str, ["", "你好"], [1, None, ["a"]], "a string"),
+    (list, [[], [1, "a"]], [{}, "a"], "an array"),
+    (dict, [{}, {"a": 1}], [[], None], "an object"),
+    (None, [None], [0, False], "null"),
+    (typing.Optional[int], [None, 1], ["1", 1.5], "an integer or null"),
+    (typing.Union[int, str], [1, "a"], [None, 1.5], "an integer or a string"),
+    (typing.List[int], [[], [1, 2]], [[1, "2"], {}, [True]], "an array of an integer"),
+    (typing.Dict[str, float], [{}, {"a": 1}], [{"a": "1"}, []], "an object of a number"),
+    (typing.Optional[typing.List[str]], [None, ["a"]], [[1], "a"], "an array of a string or null"),
+    (typing.Literal["a", "b", 3], ["a", 3], ["c", 4, None, True], '"a" or "b" or 3'),
+    (typing.Any, [1, None, {}], [], ""),
+    (collections.abc.Sequence, [[1]], [{}], "an array"),
+    (object, [1, "x", None], [], ""),
+]
+
+
+@pytest.mark.parametrize(("annotation", "good", "bad", "expected"), CHECKED, ids=lambda value: str(value)[:30])
+def test_annotations_are_checked(server, annotation, good, bad, expected):
+    def method(value):
+        return value
+
+    method.__annotations__["value"] = annotation
+    server.method(method)
+    client = start(server)
+    for value in good:
+        assert client.call("method", value) == value
+        assert client.call("method", value=value) == value
+    for value in bad:
+        text = json.dumps(value)
+        assert refusal(client, "method", value) == (-32602, f"value: expected {expected}, got {text}")
+
+
+def test_the_document(server):
+    @server.method
+    def area(width: float, height: float = 1.0, unit: typing.Literal["m", "cm"] = "m") -> typing.List[float]:
+        """The area of a rectangle.
+
+        More text.
+        """
+
+    @server.handler
+    def raw(request):
+        """Takes what comes."""
+
+    document = start(server).call("rpc.discover")
+    methods = {one["name"]: one for one in document["methods"]}
+    assert methods["area"] == {
+        "name": "area",
+        "summary": "The area of a rectangle.",
+        "params": [
+            {"name": "width", "required": True, "schema": {"type": "number"}},
+            {"name": "height", "required": False, "schema": {"type": "number"}},
+            {"name": "unit", "required": False, "schema": {"enum": ["m", "cm"]}},
+        ],
+        "result": {"name": "result", "schema": {"type": "array", "items": {"type": "number"}}},
+    }
+    assert methods["raw"]["summary"] == "Takes what comes."
+
+
+def test_bodies(server):
+    @server.method
+    def view(body, n: int = 0):
+        assert isinstance(body, memoryview) and not body.readonly
+        return body[n:]
+
+    @server.method
+    def as_bytes(n: int, body: bytes):
+        assert type(body) is bytes
+        return body[:n]
+
+    @server.method
+    def both(body: bytes):
+        return framecall.Response(len(body), bytearray(body), metadata={"a": "b"}, digest=True)
+
+    @server.method
+    async def later(body: bytes):
+        return memoryview(body * 2)
+
+    client = start(server)
+    large = bytes(range(256)) * 10_000
+    for content in (b"", b"hello", large):
+        assert bytes(client.request("view", [0], body=content).body) == content
+        assert bytes(client.request("as_bytes", {"n": 10**9}, body=content).body) == content
+        reply = client.request("both", body=content)
+        assert (reply.result, bytes(reply.body), reply.metadata) == (len(content), content, {"a": "b"})
+        assert bytes(client.request("later", body=content).body) == content * 2
+    assert bytes(client.call("view", 3, body=b"hello")) == b"lo"
+    assert client.call("view") is None
+    with pytest.raises(TypeError, match="all of them by name"):
+        server_of_none = framecall.Server("127.0.0.1:0")
+        server_of_none.method(lambda body, *rest: None, name="x")
+
+
+def test_errors(server, caplog):
+    class Unprintable(Exception):
+        def __str__(self):
+            raise RuntimeError("no text")
+
+    @server.method
+    def unprintable():
+        raise Unprintable
+
+    @server.method
+    def unwritable():
+        return {"a": [1, {2, 3}]}
+
+    @server.method
+    async def broken():
+        raise LookupError("missing\nmore" + "x" * 5000)
+
+    @server.method
+    def exits():
+        sys.exit(3)
+
+    @server.method
+    def own():
+        raise framecall.RemoteError(7, "mine", {"key": [1]})
+
+    client = start(server)
+    code, message = refusal(client, "unprintable")
+    assert code == -32603 and message == "Unprintable, whose text could not be made: RuntimeError"
+    assert refusal(client, "unwritable") == (-32603, "the result['a'][1]: set has no JSON")
+    code, message = refusal(client, "broken")
+    assert code == -32603 and message.startswith("missing\nmorexxx") and len(message) < 1100
+    assert refusal(client, "exits") == (-32603, "3")
+    assert refusal(client, "own") == (7, "mine")
+    assert client.call("echo", 1) == [1]
+    logged = [(record.getMessage(), record.exc_info[0].__name__) for record in caplog.records]
+    assert logged == [
+        ("method unprintable failed", "Unprintable"),
+        ("method unwritable failed", "TypeError"),
+        ("method broken failed", "LookupError"),
+        ("method exits failed", "SystemExit"),
+    ]
+
+
+def test_texts_that_are_no_unicode():
+    logging.disable(logging.ERROR)  # a report of the tests cannot be sent with such a text
+    try:
+        from framecall._server import failure
+
+        assert failure("x", ValueError("a\udc80"), False) == (-32603, "a\\udc80", '{"type": "ValueError"}')
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_a_traceback_only_for_development():
+    server = framecall.Server("127.0.0.1:0", debug=True)
+
+    @server.method
+    def fail():
+        raise ValueError("oops")
+
+    with server, framecall.Client(server.address) as client, pytest.raises(framecall.RemoteError) as caught:
+        client.call("fail")
+    assert caught.value.type == "ValueError"
+    assert (
+        "Traceback" in caught.value.data["traceback"] and 'raise ValueError("oops")' in caught.value.data["traceback"]
+    )
+
+
+def test_misuse():
+    server = framecall.Server("127.0.0.1:0")
+    with pytest.raises(TypeError, match="must be a function"):
+        server.method(5)
+    for name in ("rpc.mine", "file.mine"):
+        with pytest.raises(ValueError, match="belong to the protocol"):
+            server.method(name=name)(print)
+    with server:
+        with pytest.raises(ValueError, match="before the server starts"):
+            server.method(lambda: None)
+        with pytest.raises(ValueError, match="started before"):
+            server.start()
+    server.stop()
+    for wrong in ({"max_body": -1}, {"threads": 0}, {"handler_threads": 0}, {"max_header": 2**40}, {"idle_timeout": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong)).replace("idle_", "")):
+            framecall.Server("127.0.0.1:0", **wrong)
+    with pytest.raises(TypeError):
+        framecall.Server("127.0.0.1:0", max_body=1.5)
+    with pytest.raises(TypeError):
+        framecall.Request()
+
+
+def test_limits_have_names():
+    server = framecall.Server("127.0.0.1:0", max_body=1000)
+
+    @server.method
+    def size(body):
+        return body.nbytes
+
+    with server, framecall.Client(server.address) as client:
+        assert client.call("size", body=bytes(1000)) == 1000
+        with pytest.raises(framecall.RemoteError, match="max_body is 1000") as caught:
+            client.call("size", body=bytes(1001))
+        assert caught.value.data == {"status": "RESOURCE_EXHAUSTED", "limit": 1000, "got": 1001}
+
+
+# ---- side by side
+
+
+PINGER = """
+import sys, time, framecall
+client = framecall.Client(sys.argv[1])
+client.call("rpc.ping")
+print("ready", flush=True)
+sys.stdin.readline()
+worst = 0.0
+end = time.perf_counter() + 1.5
+while time.perf_counter() < end:
+    began = time.perf_counter()
+    client.call("rpc.ping")
+    worst = max(worst, time.perf_counter() - began)
+    time.sleep(0.005)
+print(worst)
+"""
+
+
+def test_a_ping_is_answered_while_a_handler_holds_the_lock(server):
+    """A second process pings: this one cannot run Python meanwhile."""
+    inside = threading.Event()
+
+    @server.method
+    def hold(seconds: float):
+        inside.set()
+        ctypes.PyDLL(None).usleep(int(seconds * 1e6))  # a C function that does not give the lock back
+
+    client = start(server)
+    command = [sys.executable, "-c", PINGER, server.address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as pinger:
+        assert pinger.stdout.readline() == "ready\n"
+        pinger.stdin.write("go\n")
+        pinger.stdin.flush()
+        client.call("hold", 2.0)
+        assert inside.is_set()
+        assert float(pinger.stdout.read()) < 0.05
+    assert pinger.returncode == 0
+
+
+def test_slow_handlers_hold_up_no_others(server):
+    @server.method
+    def sleep(seconds: float):
+        time.sleep(seconds)
+
+    @server.method
+    def quick():
+        return threading.get_ident()
+
+    client = start(server)
+    threads = [threading.Thread(target=client.call, args=("sleep", 1.0)) for _ in range(10)]
+    began = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        client.call("quick")
+    assert time.monotonic() - began < 0.8
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - began < 3  # 10 if they came one after the other
+
+
+def test_more_calls_than_threads():
+    server = framecall.Server("127.0.0.1:0", handler_threads=2)
+    gate = threading.Semaphore(0)
+    most = [0, 0]
+    lock = threading.Lock()
+
+    @server.method
+    def wait():
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        gate.acquire()
+        with lock:
+            most[0] -= 1
+
+    @server.method
+    async def later():
+        return 1
+
+    with server, framecall.Client(server.address) as client:
+        threads = [threading.Thread(target=client.call, args=("wait",)) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        while most[0] < 2:
+            time.sleep(0.001)
+        assert client.call("later") == 1
+        assert client.call("rpc.ping") == "pong"
+        for _ in threads:
+            gate.release()
+        for thread in threads:
+            thread.join(20)
+    assert most == [0, 2]
+
+
+def test_order_on_one_connection_does_not_matter_but_every_call_is_answered(server):
+    @server.method
+    def swap(i: int):
+        if i % 7 == 0:
+            time.sleep(0.003)
+        return i
+
+    @server.method
+    async def swap_later(i: int):
+        await asyncio.sleep(0.001 * (i % 3))
+        return i
+
+    client = start(server)
+    for method in ("swap", "swap_later"):
+        pipeline = client.pipeline()
+        for i in range(1000):
+            pipeline.call(method, i)
+        assert pipeline.execute() == list(range(1000))
+
+
+def test_a_call_that_calls_another_server(server):
+    other = framecall.Server("127.0.0.1:0")
+
+    @other.method
+    def double(x: int):
+        return 2 * x
+
+    @server.method
+    def quadruple(x: int):
+        return client_of_other.call("double", client_of_other.call("double", x))
+
+    with other:
+        client_of_other = framecall.Client(other.address)
+        client = start(server)
+        assert [client.call("quadruple", i) for i in range(20)] == [4 * i for i in range(20)]
+
+
+def test_a_call_of_itself(server):
+    @server.method
+    def factorial(n: int):
+        return 1 if n < 2 else n * client.call("factorial", n - 1)
+
+    client = start(server)
+    assert client.call("factorial", 10) == 3628800
+
+
+# ---- its life
+
+
+def test_async_with():
+    async def main():
+        server = make_server()
+        loop = asyncio.get_running_loop()
+        seen = []
+
+        @server.method
+        async def where():
+            seen.append(asyncio.get_running_loop())
+
+        async with server:
+            async with framecall.aio.Client(server.address) as client:
+                await client.call("where")
+                assert await asyncio.gather(*(client.call("add_later", i) for i in range(200))) == list(range(1, 201))
+        assert seen == [loop]
+
+    asyncio.run(main())
+
+
+def test_stop_waits_for_what_is_under_way():
+    server = make_server()
+    with framecall.Client(server.address) as client:
+        results = []
+        with server:
+            calls = [
+                threading.Thread(target=lambda m: results.append(client.call(m, 0.5)), args=(method,))
+                for method in ("sleep", "sleep_later")
+            ]
+            for call in calls:
+                call.start()
+            while client.call("rpc.stats")["calls"] < 3:
+                pass
+        for call in calls:
+            call.join(20)
+    assert results == [None, None]
+
+
+def test_stop_does_not_wait_for_ever():
+    server = make_server(drain_timeout=0.1)
+    with framecall.Client(server.address) as client:
+        server.start()
+        call = threading.Thread(target=lambda: pytest.raises(Exception, client.call, "sleep", 3))
+        call.start()
+        while client.call("rpc.stats")["calls"] < 2:
+            pass
+        began = time.monotonic()
+        server.stop()
+        assert time.monotonic() - began < 2.5
+        call.join()
+
+
+def test_the_log(caplog):
+    with caplog.at_level(logging.INFO, "framecall"), make_server() as server:
+        with framecall.RawClient(server.address) as peer:
+            peer.send(b"nonsense that is no frame")
+            while peer.receive():
+                pass
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert any("refused" in line or "-32600" in line or "header" in line for line in lines), lines
+    assert f"listening on {server.address}" in [record.getMessage() for record in caplog.records]
+
+
+def test_datagrams_reach_methods(server):
+    @server.method
+    def double(x: int):
+        return 2 * x
+
+    address = server.listen_udp("127.0.0.1:0")
+    server.start()
+    with framecall.UdpClient(address) as client:
+        answer = client.request(framecall.encode_frame({"id": 1, "method": "double", "params": [21]}))
+    assert framecall.decode_header(answer[4:]) == {"jsonrpc": "2.0", "id": 1, "result": 42}
+
+
+def test_nothing_is_kept_of_calls(server):
+    import gc
+    import weakref
+
+    class Thing:
+        pass
+
+    refs = []
+
+    @server.method
+    def make(body):
+        thing = Thing()
+        refs.append(weakref.ref(thing))
+        return framecall.Response(None, bytes(100_000))
+
+    client = start(server)
+    before = None
+    for i in range(300):
+        client.call("make", body=bytes(1000))
+        if i == 100:
+            gc.collect()
+            before = len(gc.get_objects())
+    gc.collect()
+    assert all(ref() is None for ref in refs)
+    assert len(gc.get_objects()) - before < 500
