@@ -196,7 +196,8 @@ Ref make_part(Part&& part) {
 }
 
 Ref plain_value(Response&& response) {
-  if (response.body.empty() || response.result != "null") return read_value(response.result);
+  const bool has_body = !response.body.empty() || !response.layout.empty();
+  if (!has_body || response.result != "null") return read_value(response.result);
   return body_value(std::move(response.body), response.layout);
 }
 

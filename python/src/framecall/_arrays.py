@@ -30,7 +30,8 @@ def describe(body: Any) -> tuple[Any, str] | None:
         return None
     if isinstance(body, (numpy.ndarray, numpy.generic)):
         array = numpy.asarray(body)
-        return _bytes_of(numpy, array), json.dumps(_layout(array))
+        layout = json.dumps(_layout(array))
+        return _bytes_of(numpy, array), layout
     if isinstance(body, dict) and body:
         return _join(numpy, body)
     return None
@@ -49,7 +50,8 @@ def _join(numpy: Any, arrays: dict[str, Any]) -> tuple[Any, str]:
     joined = numpy.zeros(end, numpy.uint8)
     for name, array in arrays.items():
         begin, end = tensors[name]["data_offsets"]
-        joined[begin:end] = _bytes_of(numpy, numpy.asarray(array))
+        if end > begin:
+            joined[begin:end] = _bytes_of(numpy, numpy.asarray(array))
     return joined, json.dumps({"tensors": tensors})
 
 

@@ -348,7 +348,8 @@ def failure(name: str, error: BaseException, debug: bool) -> tuple[int, str, str
 
 def result_body(value: Any) -> Any:
     """`value`, if it can be the body of a reply; else TypeError with the place of what has no JSON text."""
-    if _arrays.describe(value) is not None:
+    plain = isinstance(value, dict) and not any(hasattr(one, "dtype") for one in value.values())
+    if not plain and _arrays.describe(value) is not None:
         return value
     try:
         return memoryview(value)
