@@ -105,6 +105,26 @@ def answers(port):
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
+def test_python_programs(tmp_path):
+    pytest.importorskip("numpy")
+    program = example("python_server.py").replace("127.0.0.1:8080", "127.0.0.1:0")
+    server = subprocess.Popen([sys.executable, "-c", program], env=clean_environment(), stdout=subprocess.PIPE, cwd=str(tmp_path))
+    try:
+        address = server.stdout.readline().decode().split()[-1]
+        (tmp_path / "caller.py").write_text(example("python_client.py"))
+        (tmp_path / "async_caller.py").write_text(example("python_asyncio.py"))
+        said = []
+        for caller in ("caller.py", "async_caller.py"):
+            result = subprocess.run([sys.executable, caller, address], env=clean_environment(), cwd=str(tmp_path),
+                                    stdout=subprocess.PIPE, check=True, timeout=PATIENCE)
+            said.append(result.stdout.decode().splitlines())
+    finally:
+        end(server)
+    assert said[0] == ["5 3.0", "[0. 2. 4.]", "[3, 2, 1]", "500500.0", '-32602 a: expected a number, got "two"', "True 64"]
+    assert said[1] == [str([x * x for x in range(10)]), "3", "2", "1", "too slow"]
+    assert (tmp_path / "back.py").read_bytes() == (tmp_path / "copy.py").read_bytes()
+
+
 def decoder_program():
     found = [text for text in re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL) if "Decoder" in text]
     assert len(found) == 1

@@ -344,6 +344,7 @@ def test_a_storm_of_cancelled_tasks_leaks_nothing(server, run):
 
     async def main():
         async with framecall.aio.Client(server.address) as client:
+            await client.call("add", 1)
             await storm(client, 2000)  # what is allocated once
             gc.collect()
             before, size, futures = descriptors(), memory(), count_futures()
