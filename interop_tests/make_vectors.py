@@ -21,6 +21,8 @@ ABOUT = [
     "`encode`: the value that `header_text` stands for, with `body`, is written as `hex`.",
     "`calls`: what a server with the methods named in README.md answers to `send`, frame by frame; `end` `closed`:",
     "it then ends the connection itself. An error's message is for people: compare `id`, `error.code` and `result`.",
+    "`uploads`: frames that are files, sent to a server with an empty root folder; `stored` is in it afterwards, by name,",
+    "and nothing else; `error`: the code of the refusal that ends the connection, absent: there is no answer.",
     "A text may be a list: its items, each a text or [text, count], joined; this goes for hex too.",
 ]
 
@@ -395,6 +397,67 @@ calls("parts both ways",
 call("parts without \"stream\": true", '{"id": 1, "method": "echo_parts"}', ok("1", "null"))
 calls("a stream that does not take its parts", [('{"id": 1, "method": "subtract", "more": true}', b""),
                                                 ('{"id": 1, "item": 5}', b"")], [(failed("1", -32600), b"")])
+calls("a stream of one part",
+      [('{"id": "s", "method": "echo_parts", "more": true, "stream": true}', b""), ('{"id": "s", "item": 1}', b"")],
+      [('{"jsonrpc": "2.0", "id": "s", "result": 1, "more": true}', b""), (ok('"s"', "null"), b"")])
+calls("a stream without parts: its last frame is null and has no body",
+      [('{"id": 1, "method": "echo_parts", "more": true, "stream": true}', b""), ('{"id": 1, "item": null}', b"")],
+      [(ok("1", "null"), b"")])
+calls("a last part that is null and has a body is a part",
+      [('{"id": 1, "method": "echo_parts", "more": true, "stream": true}', b""),
+       ('{"id": 1, "item": null, "body_size": 2}', b"ab")],
+      [('{"jsonrpc": "2.0", "id": 1, "result": null, "more": true, "body_size": 2}', b"ab"), (ok("1", "null"), b"")])
+calls("parts behind the last one are dropped, and the connection goes on",
+      [('{"id": 1, "method": "echo_parts", "more": true, "stream": true}', b""), ('{"id": 1, "item": null}', b""),
+       ('{"id": 1, "item": 5, "body_size": 1}', b"x"), ('{"id": 1, "item": 6, "more": true}', b"")],
+      [(ok("1", "null"), b"")])
+calls("more that is no truth value", [('{"id": 1, "method": "echo_parts", "more": 1, "stream": true}', b"")],
+      [(failed("1", -32600), b"")])
+calls("a part whose digest is wrong ends its stream",
+      [('{"id": 1, "method": "echo_parts", "more": true, "stream": true}', b""),
+       ('{"id": 1, "item": 1, "body_size": 1, "digest": {"sha-256": "AAAA"}}', b"x")],
+      [(failed("1", -32055), b"")])
+calls("an array: its layout is nothing to a method that takes bytes",
+      [('{"id": 1, "method": "upper", "body_size": 4, "dtype": "<u2", "shape": [2]}', b"abcd")],
+      [('{"jsonrpc": "2.0", "id": 1, "result": null, "body_size": 4}', b"ABCD")])
+call("echo of params", '{"id": 1, "method": "echo", "params": {"a": [1, 2.5, null, "\\u4f60"]}}',
+     ok("1", '{"a": [1, 2.5, null, "\\u4f60"]}'))
+call("metadata that is no object", '{"id": 1, "method": "rpc.ping", "metadata": 5}', failed("1", -32600))
+call("a timeout that is none", '{"id": 1, "method": "rpc.ping", "timeout_ms": 0}', failed("1", -32600))
+call("params that are neither array nor object", '{"id": 1, "method": "echo", "params": "x"}', failed("1", -32600))
+
+
+# -------------------------------------------------------------------------------------------- uploads
+upload_cases = []
+
+
+def upload(name, *frames, **expect):
+    """`frames`: (header, body). `stored`: {file name: content}; `error`: the code of the one refusal, at the end."""
+    entry = {"name": name, "send": [{"header": header, "body": as_hex(body)} for header, body in frames],
+             "stored": {key: as_hex(body) for key, body in expect.get("stored", {}).items()}}
+    if "error" in expect:
+        entry["error"] = expect["error"]
+    upload_cases.append(entry)
+
+
+upload("one file", ('{"file_name": "a.txt", "file_size": 5}', b"hello"), stored={"a.txt": b"hello"})
+upload("an empty file", ('{"file_name": "empty", "file_size": 0}', b""), stored={"empty": b""})
+upload("the tutorial's typing error", ('{"file_name": "t3", "file_siz": 2}', b"ok"), stored={"t3": b"ok"})
+upload("other spellings", ('{"filename": "f", "filesize": 1}', b"1"), ('{"file_name": "g", "total_size": 1}', b"2"),
+       stored={"f": b"1", "g": b"2"})
+upload("a name that is not ASCII", ('{"file_name": "\\u4f60\\u597d.txt", "file_size": 1}', b"x"),
+       stored={u"\u4f60\u597d.txt": b"x"})
+upload("the later of two with one name", ('{"file_name": "n", "file_size": 3}', b"old"),
+       ('{"file_name": "n", "file_size": 3}', b"new"), stored={"n": b"new"})
+upload("files before a refusal stay", ('{"file_name": "stays", "file_size": 1}', b"s"),
+       ('{"file_name": "..", "file_size": 1}', b"x"), stored={"stays": b"s"}, error=-32602)
+for bad in ("..", ".", "", "a/b", "/etc/x", "a\\\\b", "C:x", ".framecall", "a\\u0000b", "a\\nb", "x" * 256, "\\ud800"):
+    upload("a name that is refused: " + bad[:20], ('{"file_name": "%s", "file_size": 1}' % bad, b"x"), error=-32602)
+upload("a name that is a number", ('{"file_name": 5, "file_size": 1}', b"x"), error=-32602)
+for bad in ("true", "1.0", '"1"', "null", "-1", "9223372036854775808"):
+    upload("a size that is refused: " + bad, ('{"file_name": "x", "file_size": %s}' % bad, b"x"), error=-32600)
+upload("spellings that differ", ('{"file_name": "x", "file_size": 1, "file_siz": 2}', b"xy"), error=-32600)
+upload("no name", ('{"file_size": 1}', b"x"), error=-32600)
 
 
 def text():
@@ -402,8 +465,9 @@ def text():
         return "[\n  " + ",\n  ".join(json.dumps(entry) for entry in cases) + "\n ]"
     names = [entry["name"] for entry in decode_cases]
     assert len(names) == len(set(names)), "two cases of one name"
-    return '{\n "about": %s,\n "decode": %s,\n "encode": %s,\n "calls": %s\n}\n' % (
-        json.dumps(ABOUT, indent=2), one_per_line(decode_cases), one_per_line(encode_cases), one_per_line(call_cases))
+    return '{\n "about": %s,\n "decode": %s,\n "encode": %s,\n "calls": %s,\n "uploads": %s\n}\n' % (
+        json.dumps(ABOUT, indent=2), one_per_line(decode_cases), one_per_line(encode_cases), one_per_line(call_cases),
+        one_per_line(upload_cases))
 
 
 def path():
@@ -413,5 +477,5 @@ def path():
 if __name__ == "__main__":
     with open(path(), "w", encoding="ascii", newline="\n") as f:
         f.write(text())
-    print("%s: %d to decode, %d to encode, %d calls" % (
-        path(), len(decode_cases), len(encode_cases), len(call_cases)))
+    print("%s: %d to decode, %d to encode, %d calls, %d uploads" % (
+        path(), len(decode_cases), len(encode_cases), len(call_cases), len(upload_cases)))

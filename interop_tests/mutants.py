@@ -22,14 +22,15 @@ UNIT_TESTS = ("Buffer*:Call*:Decoder*:Dialect*:Digest*:Encode*:Frame*:Header*:Js
 
 
 def code_places(text):
-    """Positions of characters that may be changed: in code, not in comments, includes, templates or arrows."""
+    """Positions of characters that may be changed: in code, not in comments, includes, templates or arrows, nor in how much
+    of a peer's text a message quotes."""
     places = []
     start = 0
     for line in text.splitlines(True):
         code = re.sub(r'"(\\.|[^"\\])*"|\'(\\.|[^\'\\])\'', lambda match: "_" * len(match.group()), line)
         code = code.split("//")[0]
         if not code.lstrip().startswith(("#", "namespace", "template", "using")) and "static_cast<" not in code \
-                and "std::array<" not in code and "optional<" not in code and "vector<" not in code:
+                and "printable(" not in code and "std::array<" not in code and "optional<" not in code and "vector<" not in code:
             for i, character in enumerate(code):
                 around = code[max(i - 1, 0):i + 2]
                 plain = not any(pair in around for pair in ("->", "<<", ">>", "++", "--", "<=", ">=", "&&", "-1")) \

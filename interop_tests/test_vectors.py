@@ -1,6 +1,8 @@
 """vectors.json: up to date, agreed to by reference.py, and its refusals by a running server."""
 import json
+import os
 import socket
+import struct
 
 import make_vectors
 import peers
@@ -106,3 +108,29 @@ def test_server_refuses(serve, max_header):
     assert not wrong, "\n".join(wrong)
     if not max_header:
         peers.goes_on(server)
+
+
+def answer_to(port, case):
+    with peers.connect(port) as sock:
+        for message in case["send"]:
+            if not peers.send_all(sock, frame_of(message)):
+                break
+        return peers.finish(sock)
+
+
+def frame_of(message):
+    header = message["header"].encode()
+    return struct.pack("<i", len(header)) + header + bytes.fromhex(expand(message["body"]))
+
+
+@by_name(VECTORS["uploads"])
+def test_uploads(serve, case, tmp_path):
+    server = serve()
+    said = answer_to(server.port, case)
+    if "error" in case:
+        assert peers.error_of(said)["code"] == case["error"]
+    else:
+        assert said == b""
+    stored = {name: peers.read(os.path.join(server.root, name)).hex() for name in os.listdir(server.root)
+              if name != ".framecall"}
+    assert stored == {name: expand(content) for name, content in case["stored"].items()}
