@@ -113,8 +113,10 @@ void LoopAddress::run() {
 }
 
 void LoopAddress::retire() {
+  std::vector<std::function<void()>> dropped;  // outside of the lock: the last owner of a connection may be among them
   const std::lock_guard lock(mutex_);
   loop_ = nullptr;
+  dropped.swap(posted_);
 }
 
 void EventLoop::gather(const std::vector<std::function<void()>>& turns) {

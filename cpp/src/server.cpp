@@ -77,6 +77,13 @@ class Server::Implementation {
     for (auto& loop : loops_) loop->abandon();              // handlers that wait for their callers end
   }
 
+  /// For one that is left behind: its peers shall not wait for it. Nobody leads a loop any more, and nobody ever will.
+  void close_all() {
+    for (auto& listener : listeners_) listener->close();
+    for (auto& service : udp_) service->close();
+    close_connections();
+  }
+
   Endpoint listen(const Endpoint& endpoint, Protocols protocols) {
     if (protocols.echo && state_.options.dialect.lines) {
       throw std::invalid_argument("raw echo, and the raw lines of the dialect \"" + state_.options.dialect.name +
@@ -297,8 +304,9 @@ Server::Server(ServerOptions options) : implementation_(std::make_unique<Impleme
 Server::~Server() {
   implementation_->stop();
   implementation_->wait();
-  if (implementation_->left_behind()) [[maybe_unused]]
-    auto* const left = implementation_.release();
+  if (!implementation_->left_behind()) return;
+  implementation_->close_all();
+  [[maybe_unused]] auto* const left = implementation_.release();
 }
 Endpoint Server::listen(const Endpoint& endpoint, Protocols protocols) {
   return implementation_->listen(endpoint, protocols);
