@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Python.h>
+#include <cxxabi.h>
 #include <unistd.h>
 
 #include "object.hpp"
@@ -16,23 +17,26 @@ inline bool is_finalizing() {
 #endif
 }
 
-/// For a thread that is about to take the GIL: it does not come back when the interpreter ends. Before 3.14 the interpreter
-/// would unwind it instead, through frames that may not stand it.
-inline void stay_if_finalizing() {
+/// Takes the GIL by calling `take`. A thread that comes for it when the interpreter ends stays here for ever. Before 3.14 the
+/// interpreter would unwind it instead, through frames that may not stand it, such as those that an exception is leaving.
+template <class Take>
+void take_gil(Take take) {
   while (is_finalizing()) ::pause();
+  try {
+    take();
+  } catch (const abi::__forced_unwind&) {
+    for (;;) ::pause();  // it began to end just now
+  }
 }
 
-/// Gives the GIL back for as long as this lives. Its destructor throws: an interpreter that begins to end while the thread waits
-/// for the GIL still unwinds it.
+/// Gives the GIL back for as long as this lives.
 class WithoutGil {
  public:
   WithoutGil() : thread_(is_finalizing() ? nullptr : PyEval_SaveThread()) {}
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;
-  ~WithoutGil() noexcept(false) {
-    if (thread_ == nullptr) return;
-    stay_if_finalizing();
-    PyEval_RestoreThread(thread_);
+  ~WithoutGil() {
+    if (thread_ != nullptr) take_gil([this] { PyEval_RestoreThread(thread_); });
   }
 
  private:
@@ -43,8 +47,7 @@ class WithoutGil {
 class WithGil {
  public:
   WithGil() {
-    stay_if_finalizing();
-    before_ = PyGILState_Ensure();
+    take_gil([this] { before_ = PyGILState_Ensure(); });
   }
   WithGil(const WithGil&) = delete;
   WithGil& operator=(const WithGil&) = delete;

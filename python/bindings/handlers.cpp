@@ -74,16 +74,18 @@ namespace {
 // The interpreter's state of a thread of the server, for all of the thread's life: making one costs as much as a call.
 class ThreadState {
  public:
-  ThreadState() : before_(PyGILState_Ensure()), state_(PyEval_SaveThread()) {}
+  ThreadState() {
+    take_gil([this] { before_ = PyGILState_Ensure(); });
+    leave();
+  }
   ThreadState(const ThreadState&) = delete;
   ~ThreadState() {
     if (is_finalizing()) return;  // it ends this thread as well
-    PyEval_RestoreThread(state_);
+    enter();
     PyGILState_Release(before_);
   }
   void enter() {
-    stay_if_finalizing();
-    PyEval_RestoreThread(state_);
+    take_gil([this] { PyEval_RestoreThread(state_); });
   }
   void leave() { state_ = PyEval_SaveThread(); }
 
