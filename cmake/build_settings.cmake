@@ -4,6 +4,10 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 
+# Most of the time of a compilation goes into headers that all files share: several files at once take a third of it.
+# Whoever works on one file for long may prefer -DCMAKE_UNITY_BUILD=OFF.
+option(CMAKE_UNITY_BUILD "Compile several files at once" ON)
+
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
@@ -13,6 +17,8 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 if(FRAMECALL_SANITIZE)
   add_compile_options(-fsanitize=${FRAMECALL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${FRAMECALL_SANITIZE})
+  # For programs around the library: its code is what is looked at, and theirs compiles in half the time.
+  set(around_library -O0 -fno-sanitize=undefined)
   if(FRAMECALL_SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-tsan)  # Asio uses fences, which ThreadSanitizer does not model
   endif()

@@ -15,18 +15,18 @@
 namespace framecall::cli {
 namespace {
 
-struct Flags : DialectFlags {
+struct AskFlags : DialectFlags {
   std::string output;
   std::vector<std::string> messages;
   bool list = false, no_reply = false;
 };
 
 // Where the replies go to: stdout, or a file that is made when the first one is there.
-class Output {
+class ReplyOutput {
  public:
-  explicit Output(const std::string& path) : path_(path) {}
-  Output(const Output&) = delete;
-  ~Output() {
+  explicit ReplyOutput(const std::string& path) : path_(path) {}
+  ReplyOutput(const ReplyOutput&) = delete;
+  ~ReplyOutput() {
     if (file_ != nullptr && file_ != stdout) std::fclose(file_);
   }
 
@@ -53,7 +53,7 @@ class Output {
   std::FILE* file_ = nullptr;
 };
 
-int ask(const Flags& flags) {
+int ask(const AskFlags& flags) {
   std::unique_ptr<Connection> connection;
   try {
     connection = std::make_unique<Connection>(flags);
@@ -69,7 +69,7 @@ int ask(const Flags& flags) {
   }
   Outcome outcome;
   outcome.name = flags.address;
-  Output output(flags.output);
+  ReplyOutput output(flags.output);
   try {
     DialectClient& client = connection->client();
     if (flags.list) output.write(client.list());
@@ -94,7 +94,7 @@ int ask(const Flags& flags) {
 }  // namespace
 
 void add_ask(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<AskFlags>();
   CLI::App* command =
       app.add_subcommand("ask", "Say something to a server script in its dialect, and print its replies");
   command->footer(

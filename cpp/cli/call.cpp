@@ -25,7 +25,7 @@
 namespace framecall::cli {
 namespace {
 
-struct Flags {
+struct CallFlags {
   std::string address, method, body, output, items, timeout;
   std::vector<std::string> params, metadata;
   bool stream = false, digest = false, idempotent = false, notify = false, quiet = false;
@@ -113,7 +113,7 @@ void check_utf8(const Json& value, const std::string& what) {
 }
 
 // Throws std::invalid_argument.
-Plan read_plan(const Flags& flags) {
+Plan read_plan(const CallFlags& flags) {
   Plan plan;
   plan.endpoints = read_endpoints(flags.address);
   plan.params = read_params(flags.params);
@@ -214,9 +214,9 @@ void write_all(int descriptor, std::string_view bytes, const std::string& shown)
 }
 
 // Where bodies go to: nowhere, stdout, or a file that gets its name when it is whole.
-class Output {
+class BodyOutput {
  public:
-  explicit Output(const std::string& path) : shown_(path == "-" ? "stdout" : "--output " + path) {
+  explicit BodyOutput(const std::string& path) : shown_(path == "-" ? "stdout" : "--output " + path) {
     if (path.empty()) return;
     if (path == "-") {
       descriptor_ = STDOUT_FILENO;
@@ -244,8 +244,8 @@ class Output {
       }
     }
   }
-  Output(const Output&) = delete;
-  ~Output() {
+  BodyOutput(const BodyOutput&) = delete;
+  ~BodyOutput() {
     if (descriptor_ >= 0 && descriptor_ != STDOUT_FILENO) ::close(descriptor_);
     if (!part_.empty()) ::unlink(part_.c_str());
   }
@@ -276,11 +276,11 @@ class Output {
 
 class Caller {
  public:
-  Caller(const Flags& flags, const Plan& plan) : flags_(flags), plan_(plan) {}
+  Caller(const CallFlags& flags, const Plan& plan) : flags_(flags), plan_(plan) {}
 
   /// Files are opened first: a call should not be made, and its answer be lost.
   void run() {
-    Output output(flags_.output);
+    BodyOutput output(flags_.output);
     std::unique_ptr<Input> items;
     if (!flags_.items.empty()) items = std::make_unique<Input>("--items", flags_.items);
     std::string body;
@@ -308,7 +308,7 @@ class Caller {
   }
 
  private:
-  void stream(ClientStream stream, Input* items, Output& output) {
+  void stream(ClientStream stream, Input* items, BodyOutput& output) {
     for (std::string line; items != nullptr && items->read_line(line);) {
       if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
       Part part;
@@ -342,11 +342,11 @@ class Caller {
     }
   }
 
-  const Flags& flags_;
+  const CallFlags& flags_;
   const Plan& plan_;
 };
 
-int call(const Flags& flags) {
+int call(const CallFlags& flags) {
   Plan plan;
   try {
     plan = read_plan(flags);
@@ -371,7 +371,7 @@ int call(const Flags& flags) {
 }  // namespace
 
 void add_call(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<CallFlags>();
   CLI::App* command = app.add_subcommand("call", "Call a method of a server and print its result");
   command->footer(
       "Behind the method come its params: one JSON text, an array or an object, or any number of KEY=VALUE. A value\n"

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t largest_reply = 64 << 10;     // of one line's reply; what is beyond comes before the next line
 constexpr auto farewell = std::chrono::seconds(1);  // without a word, after our last one: the server has no more
 
-struct Flags {
+struct ChatFlags {
   std::string address, prompt = "> ", timeout = "30";
 };
 
@@ -55,7 +55,7 @@ std::string for_terminal(std::string_view text) {
 
 class Conversation {
  public:
-  Conversation(const Flags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
+  Conversation(const ChatFlags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
       : address_(flags.address),
         timeout_(timeout),
         client_(endpoint, timeout),
@@ -120,7 +120,7 @@ class Conversation {
   bool ended_ = false;  // the server has closed, or ended its side
 };
 
-int chat(const Flags& flags) {
+int chat(const ChatFlags& flags) {
   Endpoint endpoint;
   std::chrono::milliseconds timeout{};
   try {
@@ -153,7 +153,7 @@ int chat(const Flags& flags) {
 }  // namespace
 
 void add_chat(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<ChatFlags>();
   CLI::App* command = app.add_subcommand("chat", "Talk to a TCP server by hand: a line out, its reply back");
   command->footer(
       "Examples: framecall chat 127.0.0.1:8080\n"

@@ -29,7 +29,7 @@ constexpr auto just_now = milliseconds(200);      // for a program that is about
 constexpr const char* probe_name = "framing/speaks-frames";
 constexpr const char* first_client_case = "client/sends-frame";
 
-struct Flags {
+struct CheckFlags {
   std::string address, listen, exec, junit, root, result = "null", timeout = "5", patience = "60";
   std::vector<std::string> only, levels, speaks;
   bool list = false, json = false, verbose = false;
@@ -52,7 +52,7 @@ std::vector<const ClientCase*> all_client_cases() {
   return joined<ClientTrial>({client_request_cases(), client_reply_cases()});
 }
 
-bool chosen(const Flags& flags, const std::string& name, Level level) {
+bool chosen(const CheckFlags& flags, const std::string& name, Level level) {
   const auto matches = [&name](const std::string& glob) { return ::fnmatch(glob.c_str(), name.c_str(), 0) == 0; };
   if (!flags.only.empty() && std::none_of(flags.only.begin(), flags.only.end(), matches)) return false;
   return flags.levels.empty() ||
@@ -60,7 +60,7 @@ bool chosen(const Flags& flags, const std::string& name, Level level) {
 }
 
 template <class Subject>
-std::vector<const Case<Subject>*> selection(const Flags& flags, std::vector<const Case<Subject>*> cases) {
+std::vector<const Case<Subject>*> selection(const CheckFlags& flags, std::vector<const Case<Subject>*> cases) {
   for (const std::string& glob : flags.only) {
     const bool probe =
         ::fnmatch(glob.c_str(), probe_name, 0) == 0 || ::fnmatch(glob.c_str(), first_client_case, 0) == 0;
@@ -114,7 +114,7 @@ std::string missing(unsigned needs, bool has_calls, bool has_uploads, bool has_b
 
 class ServerRun {
  public:
-  ServerRun(const Flags& flags, Report& report) : flags_(flags), report_(report) {
+  ServerRun(const CheckFlags& flags, Report& report) : flags_(flags), report_(report) {
     target_.endpoint = Endpoint::parse(flags.address);
     any_port_ = target_.endpoint.port == 0 && !target_.endpoint.is_unix();
     if (any_port_ && flags.exec.empty()) throw std::invalid_argument("port 0 is for --exec alone");
@@ -250,7 +250,7 @@ class ServerRun {
     }
   }
 
-  const Flags& flags_;
+  const CheckFlags& flags_;
   Report& report_;
   Target target_;
   std::vector<const ServerCase*> cases_;
@@ -261,7 +261,7 @@ class ServerRun {
 
 class ClientRun {
  public:
-  ClientRun(const Flags& flags, Report& report)
+  ClientRun(const CheckFlags& flags, Report& report)
       : flags_(flags), report_(report), cases_(selection(flags, all_client_cases())) {
     target_.command = flags.exec;
     target_.timeout = parse_duration(flags.timeout);
@@ -313,7 +313,7 @@ class ClientRun {
   }
 
  private:
-  const Flags& flags_;
+  const CheckFlags& flags_;
   Report& report_;
   ClientTarget target_;
   std::vector<const ClientCase*> cases_;
@@ -324,7 +324,7 @@ void list(const std::vector<const Case<Subject>*>& cases) {
   for (const auto* one : cases) std::printf("%-30s %-8s %s\n", one->name, name_of(one->level), one->what);
 }
 
-int run(const Flags& flags) {
+int run(const CheckFlags& flags) {
   if (flags.list) {
     std::printf("%-30s %-8s %s\n", probe_name, "framing", "what the server has; always run first");
     list(all_server_cases());
@@ -362,7 +362,7 @@ int run(const Flags& flags) {
 }  // namespace check
 
 void add_check(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<check::Flags>();
+  const auto flags = std::make_shared<check::CheckFlags>();
   CLI::App* command = app.add_subcommand("check", "Test a server, or a client, of this wire in any language");
   command->footer(
       "Examples: framecall check 127.0.0.1:8080 --root incoming\n"

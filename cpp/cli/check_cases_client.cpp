@@ -126,7 +126,7 @@ void ends_well(ClientTrial& trial) {
   });
 }
 
-constexpr ClientCase cases[] = {
+constexpr ClientCase all_request_cases[] = {
     {"client/sends-frame", Level::framing, nothing, "read what the client sends, answer it, and read to the end",
      "1: length, header, body", "struct.pack('<i', len(header)) + header + body", sends_frame},
     {"client/ends-well", Level::framing, nothing, "read exactly one frame; behind it may come another one, or the end",
@@ -146,6 +146,6 @@ constexpr ClientCase cases[] = {
 
 }  // namespace
 
-std::span<const ClientCase> client_request_cases() { return cases; }
+std::span<const ClientCase> client_request_cases() { return all_request_cases; }
 
 }  // namespace framecall::cli::check

@@ -11,7 +11,7 @@
 namespace framecall::cli::check {
 namespace {
 
-constexpr auto apart = milliseconds(30);
+constexpr auto pause = milliseconds(30);
 
 // ----- good replies, cut and written in all ways
 
@@ -34,14 +34,14 @@ void split_every_byte(ClientTrial& trial) {
 
 void split_prefix(ClientTrial& trial) {
   trial.play(Outcome::success, [](ClientTrial& own, Peer& peer) {
-    peer.send_cut(own.reply_to(own.read_request(peer)), {2}, apart);
+    peer.send_cut(own.reply_to(own.read_request(peer)), {2}, pause);
     own.serve_on(peer);
   });
 }
 
 void split_header(ClientTrial& trial) {
   trial.play(Outcome::success, [](ClientTrial& own, Peer& peer) {
-    peer.send_cut(own.reply_to(own.read_request(peer)), {4, 9, 30}, apart);
+    peer.send_cut(own.reply_to(own.read_request(peer)), {4, 9, 30}, pause);
     own.serve_on(peer);
   });
 }
@@ -63,7 +63,7 @@ void large_body(ClientTrial& trial) {
                        request.member("method") == "rpc.ping";
     const std::string body = known ? request.body : pattern(300000);
     const std::string reply = own.reply_to(request, {}, &body);
-    peer.send_cut(reply, {reply.size() - body.size() + body.size() / 3, reply.size() - body.size() / 3}, apart);
+    peer.send_cut(reply, {reply.size() - body.size() + body.size() / 3, reply.size() - body.size() / 3}, pause);
     own.serve_on(peer);
     if (peer.broken()) {
       throw Failure{"the client ended before it had read the whole body", ""};
@@ -180,7 +180,7 @@ void reset_in_body(ClientTrial& trial) {
     std::string body = pattern(3000);
     const std::string header = own.reply_header(own.read_request(peer), {}, body);
     peer.send(head_of(header) + body.substr(0, 1000));
-    sleep_until(Clock::now() + apart);
+    sleep_until(Clock::now() + pause);
     peer.reset();
   });
 }
@@ -258,9 +258,9 @@ constexpr const char* loop = "recv(n) gives at most n bytes, often fewer: loop u
 constexpr const char* early_end = "recv gives b'' when the server has ended: raise an error, do not wait or go on";
 constexpr const char* end_rule = "1: a stream may end only between two frames";
 constexpr const char* refused_length = "1: N = 2 .. max_header, never above 2^24 - 1";
-constexpr const char* size_rule = "1: a size is a JSON integer 0 .. 2^63 - 1";
+constexpr const char* reply_size_rule = "1: a size is a JSON integer 0 .. 2^63 - 1";
 
-constexpr ClientCase cases[] = {
+constexpr ClientCase all_client_reply_cases[] = {
     {"client/reply-whole", Level::rpc, calls, "a good reply in one write", "4: the form of replies", loop, whole},
     {"client/reply-split-every-byte", Level::framing, calls, "a reply, every byte in a segment of its own",
      "1: TCP may cut the stream anywhere", loop, split_every_byte},
@@ -313,11 +313,12 @@ constexpr ClientCase cases[] = {
      "what json.loads throws is an error to report", not_json},
     {"client/not-object", Level::robust, calls, "a reply that is an array", "1: the text of one JSON object",
      "isinstance(reply, dict)", not_object},
-    {"client/size-bool", Level::robust, calls, "a body_size that is true", size_rule,
+    {"client/size-bool", Level::robust, calls, "a body_size that is true", reply_size_rule,
      "compare type(size) is int: True is an int in Python", size_bool},
-    {"client/size-negative", Level::robust, calls, "a body_size of -1", size_rule, "check size >= 0", size_negative},
-    {"client/size-string", Level::robust, calls, "a body_size that is a text", size_rule, "compare type(size) is int",
-     size_string},
+    {"client/size-negative", Level::robust, calls, "a body_size of -1", reply_size_rule, "check size >= 0",
+     size_negative},
+    {"client/size-string", Level::robust, calls, "a body_size that is a text", reply_size_rule,
+     "compare type(size) is int", size_string},
     {"client/size-huge", Level::robust, calls, "a body_size of 2^53, five bytes, and the end", end_rule,
      "do not allocate what is announced; the end inside a body is an error", size_huge},
     {"client/upload-refused", Level::upload, uploads,
@@ -331,6 +332,6 @@ constexpr ClientCase cases[] = {
 
 }  // namespace
 
-std::span<const ClientCase> client_reply_cases() { return cases; }
+std::span<const ClientCase> client_reply_cases() { return all_client_reply_cases; }
 
 }  // namespace framecall::cli::check

@@ -183,7 +183,7 @@ void upload_and_close(ServerTrial& trial) {
   trial.check_stored(message);
 }
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_framing_cases[] = {
     {"framing/no-greeting", Level::framing, nothing, "connect, say nothing, and listen",
      "1: there is no greeting, padding, heartbeat, trailer",
      "send nothing before a request is there: no print to the "
@@ -243,6 +243,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> framing_cases() { return cases; }
+std::span<const ServerCase> framing_cases() { return all_framing_cases; }
 
 }  // namespace framecall::cli::check

@@ -149,32 +149,32 @@ void deep(ServerTrial& trial) {
   at_a_limit(trial, ", \"x-a\": " + std::string(900, '[') + std::string(900, ']'), "901 levels", -32700);
 }
 
-constexpr const char* json_hint = "read the header with a complete JSON reader: json.loads(header.decode('utf-8'))";
+constexpr const char* reader_hint = "read the header with a complete JSON reader: json.loads(header.decode('utf-8'))";
 constexpr const char* last_wins =
     "of duplicate keys the last one counts, as in json.loads; a reader of your own must agree";
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_json_cases[] = {
     {"framing/white-space", Level::framing, nothing, "blanks, tabs and line ends inside and around the header",
-     "5: any layout that JSON allows; 1: white space around it counts in N", json_hint, white_space},
+     "5: any layout that JSON allows; 1: white space around it counts in N", reader_hint, white_space},
     {"framing/compact", Level::framing, nothing, "a header without any white space, as other languages write it",
-     "5: any layout that JSON allows", json_hint, compact},
+     "5: any layout that JSON allows", reader_hint, compact},
     {"framing/key-order", Level::framing, nothing, "the size key in front of the others",
      "5: any layout that JSON allows", "look keys up by name, not by place", key_order},
     {"framing/unicode-escapes", Level::framing, nothing, "keys spelt with \\u escapes", "5: read as json.loads reads",
-     json_hint, unicode_escapes},
+     reader_hint, unicode_escapes},
     {"framing/raw-utf8", Level::framing, nothing, "a header with Chinese and an emoji as UTF-8, not escaped",
      "1: N bytes, UTF-8 text", "the length counts bytes: read N bytes first, decode then", raw_utf8},
     {"framing/unknown-keys", Level::framing, nothing, "keys that nobody knows, with values of all kinds",
      "10: a receiver ignores keys that it does not know", "ignore the keys you do not know: header.get(...)",
      unknown_keys},
     {"framing/surrogates", Level::framing, nothing, "escapes of a surrogate pair, of a lone surrogate, of NUL",
-     "5: escapes of lone surrogates are kept", json_hint, surrogates},
+     "5: escapes of lone surrogates are kept", reader_hint, surrogates},
     {"framing/constants", Level::framing, nothing, "NaN, Infinity and -Infinity under unknown keys",
-     "5: the tokens NaN, Infinity, -Infinity are read", json_hint, constants},
+     "5: the tokens NaN, Infinity, -Infinity are read", reader_hint, constants},
     {"framing/numbers", Level::framing, nothing, "1e400, -1E-400 and an integer of 401 digits under unknown keys",
      "5: integers of any size up to 4,300 digits; numbers beyond a double as infinity or zero",
      "numbers beyond 64 bits are no error", numbers},
-    {"framing/nested", Level::framing, nothing, "101 levels of nesting", "5: nesting up to 1,000 levels", json_hint,
+    {"framing/nested", Level::framing, nothing, "101 levels of nesting", "5: nesting up to 1,000 levels", reader_hint,
      nested},
     {"framing/deep", Level::framing, nothing, "901 levels of nesting (a refusal is a warning)",
      "5: nesting up to 1,000 levels", "a reader that recurses needs a limit, and -32700 beyond it", deep},
@@ -193,6 +193,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> json_cases() { return cases; }
+std::span<const ServerCase> json_cases() { return all_json_cases; }
 
 }  // namespace framecall::cli::check

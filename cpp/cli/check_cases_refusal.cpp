@@ -99,7 +99,7 @@ constexpr const char* not_json_rule = "6: a header that is not UTF-8 or not JSON
 constexpr const char* json_hint =
     "catch what json.loads and decode('utf-8') throw, answer -32700 with id null, and close";
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_refusal_cases[] = {
     {"robust/length-zero", Level::robust, nothing, "a length of 0", as_soon, check_length, length_zero},
     {"robust/length-one", Level::robust, nothing, "a length of 1", as_soon, check_length, length_one},
     {"robust/length-negative", Level::robust, nothing, "the lengths -1 and -2^31", as_soon,
@@ -143,6 +143,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> refusal_cases() { return cases; }
+std::span<const ServerCase> refusal_cases() { return all_refusal_cases; }
 
 }  // namespace framecall::cli::check

@@ -165,7 +165,7 @@ void refusal_survives(ServerTrial& trial) {
 constexpr const char* cut_rule = "6: end of the stream inside a frame: no reply, and the connection ends";
 constexpr const char* empty_recv = "recv gives b'' when the peer has ended: leave the loop, or it spins for ever";
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_robust_cases[] = {
     {"robust/cut-in-prefix", Level::robust, nothing, "our end inside the 4 bytes of length", cut_rule, empty_recv,
      cut_in_prefix},
     {"robust/cut-in-header", Level::robust, nothing, "our end inside the header", cut_rule, empty_recv, cut_in_header},
@@ -201,6 +201,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> robust_cases() { return cases; }
+std::span<const ServerCase> robust_cases() { return all_robust_cases; }
 
 }  // namespace framecall::cli::check

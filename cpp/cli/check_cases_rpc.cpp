@@ -338,7 +338,7 @@ void whole_before_reply(ServerTrial& trial) {
 
 constexpr const char* one_reply = "4: every request gets exactly one reply with its id";
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_rpc_cases[] = {
     {"rpc/id-integer", Level::rpc, calls, "the ids 0, -1, 2^53 + 1 and 2^64",
      "4: an id is a string or an integer of any size", echo_id, id_integer},
     {"rpc/id-string", Level::rpc, calls, "ids that are strings: empty, a digit, blanks, quotes", one_reply, echo_id,
@@ -420,6 +420,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> rpc_cases() { return cases; }
+std::span<const ServerCase> rpc_cases() { return all_rpc_cases; }
 
 }  // namespace framecall::cli::check

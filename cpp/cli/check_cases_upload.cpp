@@ -212,7 +212,7 @@ void cut_off(ServerTrial& trial) {
 
 constexpr const char* names_rule = "3: a name is one plain path component; 6: else a refusal -32602";
 
-constexpr ServerCase cases[] = {
+constexpr ServerCase all_upload_cases[] = {
     {"upload/silent", Level::upload, uploads, "an upload, then listen",
      "3: success is silent, the connection stays open",
      "send nothing back for an upload, and go back to reading the next length", silent},
@@ -266,6 +266,6 @@ constexpr ServerCase cases[] = {
 
 }  // namespace
 
-std::span<const ServerCase> upload_cases() { return cases; }
+std::span<const ServerCase> upload_cases() { return all_upload_cases; }
 
 }  // namespace framecall::cli::check

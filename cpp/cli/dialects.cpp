@@ -12,7 +12,7 @@
 namespace framecall::cli {
 namespace {
 
-struct Flags {
+struct DialectsFlags {
   std::string name;
   bool json = false;
 };
@@ -50,7 +50,7 @@ int show(const std::string& name, bool as_json) {
   return ok;
 }
 
-int dialects(const Flags& flags) {
+int dialects(const DialectsFlags& flags) {
   int exit_code = ok;
   if (flags.name.empty()) {
     list(flags.json);
@@ -65,7 +65,7 @@ int dialects(const Flags& flags) {
 }  // namespace
 
 void add_dialects(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<DialectsFlags>();
   CLI::App* command = app.add_subcommand("dialects", "List the dialects that are known, or print one as TOML");
   command->footer(
       "Example: framecall dialects framed > mine.toml\n"

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t widest = 60;  // a longer first column does not push the second one aside
 
-struct Flags {
+struct DiscoverFlags {
   std::string address, timeout = "30";
   bool json = false;
 };
@@ -107,7 +107,7 @@ std::string table(const Json& document) {
   return text;
 }
 
-int discover(const Flags& flags) {
+int discover(const DiscoverFlags& flags) {
   Endpoint endpoint;
   ClientOptions options;
   try {
@@ -136,7 +136,7 @@ int discover(const Flags& flags) {
 }  // namespace
 
 void add_discover(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<DiscoverFlags>();
   CLI::App* command = app.add_subcommand("discover", "List the methods of a server");
   command->footer(
       "Example: framecall discover 127.0.0.1:8080\n"

@@ -18,7 +18,7 @@
 namespace framecall::cli {
 namespace {
 
-struct Flags {
+struct FilesFlags {
   std::string address, prefix, timeout = "30";
   std::vector<std::string> names;
   bool details = false, partial = false, json = false, quiet = false;
@@ -35,7 +35,7 @@ std::string time_text(std::int64_t seconds) {
 
 Json value_of(const FileInfo& file) { return {{"name", file.name}, {"size", file.size}, {"mtime", file.mtime}}; }
 
-void print_list(const std::vector<FileInfo>& files, const Flags& flags) {
+void print_list(const std::vector<FileInfo>& files, const FilesFlags& flags) {
   if (flags.json) {
     Json all = Json::array();
     for (const FileInfo& file : files) all.push_back(value_of(file));
@@ -52,7 +52,7 @@ void print_list(const std::vector<FileInfo>& files, const Flags& flags) {
   }
 }
 
-void print_one(FileClient& client, const std::string& name, const Flags& flags) {
+void print_one(FileClient& client, const std::string& name, const FilesFlags& flags) {
   if (flags.partial) {
     const auto size = static_cast<unsigned long long>(client.partial(name));
     std::printf(flags.json ? "{\"offset\": %llu}\n" : "%llu\n", size);
@@ -68,7 +68,7 @@ void print_one(FileClient& client, const std::string& name, const Flags& flags) 
 }
 
 // Every name by itself: a failure of one does not stop the others, and the first one tells the exit code.
-int run(const Flags& flags, const std::vector<std::string>& names,
+int run(const FilesFlags& flags, const std::vector<std::string>& names,
         const std::function<void(FileClient&, const std::string&)>& work) {
   Endpoint endpoint;
   ClientOptions options;
@@ -100,7 +100,7 @@ int run(const Flags& flags, const std::vector<std::string>& names,
   return exit_code_of(outcomes);
 }
 
-CLI::App* add_command(CLI::App& app, const char* name, const char* description, Flags& flags) {
+CLI::App* add_command(CLI::App& app, const char* name, const char* description, FilesFlags& flags) {
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("address", flags.address, "HOST:PORT, [IPV6]:PORT or unix:PATH")->required();
   command->add_option("--timeout", flags.timeout, "For each answer, seconds")
@@ -112,7 +112,7 @@ CLI::App* add_command(CLI::App& app, const char* name, const char* description, 
 }  // namespace
 
 void add_files(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<FilesFlags>();
   CLI::App* list = add_command(app, "ls", "List the files of a server", *flags);
   list->add_option("prefix", flags->prefix, "Only names that begin with it");
   list->add_flag("--long,-l", flags->details, "Size in bytes and time, too");

@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-struct Flags {
+struct GetFlags {
   std::string address, output, offset, length, timeout = "30";
   std::vector<std::string> names;
   bool resume = false, json = false, quiet = false, no_progress = false;
@@ -64,12 +64,12 @@ class Through {
   const int descriptor_;
 };
 
-fs::path target_of(const Flags& flags, const std::string& name) {
+fs::path target_of(const GetFlags& flags, const std::string& name) {
   if (flags.output.empty()) return name;
   return fs::is_directory(flags.output) ? fs::path(flags.output) / name : fs::path(flags.output);
 }
 
-Outcome get_one(FileClient& client, const Flags& flags, const GetOptions& wanted, const std::string& name) {
+Outcome get_one(FileClient& client, const GetFlags& flags, const GetOptions& wanted, const std::string& name) {
   Outcome outcome;
   outcome.name = name;
   const auto start = Clock::now();
@@ -97,7 +97,7 @@ Outcome get_one(FileClient& client, const Flags& flags, const GetOptions& wanted
   return outcome;
 }
 
-GetOptions options_of(const Flags& flags) {
+GetOptions options_of(const GetFlags& flags) {
   GetOptions options;
   options.resume = flags.resume;
   if (!flags.offset.empty()) options.offset = parse_size(flags.offset);
@@ -116,7 +116,7 @@ GetOptions options_of(const Flags& flags) {
   return options;
 }
 
-int get(const Flags& flags) {
+int get(const GetFlags& flags) {
   ClientOptions client_options;
   GetOptions options;
   Endpoint endpoint;
@@ -155,7 +155,7 @@ int get(const Flags& flags) {
 }  // namespace
 
 void add_get(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<GetFlags>();
   CLI::App* command = app.add_subcommand("get", "Fetch files from a server");
   command->footer(
       "Examples: framecall get 127.0.0.1:8080 film.mkv --resume\n"

@@ -68,6 +68,10 @@ void print_outcome(const Outcome& outcome, bool quiet) {
   }
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 void print_summary(const std::vector<Outcome>& outcomes, double seconds, const char* count_key) {
   Json files = Json::array();
   std::uint64_t count = 0, bytes = 0;

@@ -1,6 +1,7 @@
 // What became of a file, or of a question: for people, for programs, and as an exit code.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,8 @@ struct Outcome {
   int exit_code = ok;
   std::optional<bool> confirmed;  ///< of a file that was sent: whether the receiver said in some way that it has it
 };
+
+double seconds_since(std::chrono::steady_clock::time_point start);
 
 /// The exception that is being handled, told apart by what the caller can do next. `peer`: who refuses, for people.
 void note_failure(Outcome& outcome, bool connected, const char* peer);

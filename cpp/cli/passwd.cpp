@@ -17,15 +17,15 @@
 namespace framecall::cli {
 namespace {
 
-struct Flags {
+struct PasswdFlags {
   std::string file, name;
   bool remove = false, quiet = false;
 };
 
-termios terminal_before{};  // for the handler of a signal
+termios echoing{};  // for the handler of a signal
 
 void restore_and_end(int signal) {
-  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &echoing);
   ::_exit(128 + signal);
 }
 
@@ -33,20 +33,20 @@ void restore_and_end(int signal) {
 class WithoutEcho {
  public:
   WithoutEcho() {
-    ::tcgetattr(STDIN_FILENO, &terminal_before);
+    ::tcgetattr(STDIN_FILENO, &echoing);
     struct sigaction action{};
     action.sa_handler = restore_and_end;
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::sigaction(signal, &action, nullptr);
     action.sa_handler = SIG_IGN;  // nobody stops here and leaves a shell without echo
     ::sigaction(SIGTSTP, &action, nullptr);
-    termios silent = terminal_before;
+    termios silent = echoing;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     silent.c_lflag |= ECHONL;
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
   }
   WithoutEcho(const WithoutEcho&) = delete;
   ~WithoutEcho() {
-    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &echoing);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP}) std::signal(signal, SIG_DFL);
   }
 };
@@ -64,7 +64,7 @@ std::string read_password(const char* prompt) {
   return password;
 }
 
-int passwd(const Flags& flags) {
+int passwd(const PasswdFlags& flags) {
   try {
     const std::filesystem::path path(flags.file);
     Users users = std::filesystem::exists(path) ? Users(path) : Users();
@@ -91,7 +91,7 @@ int passwd(const Flags& flags) {
 }  // namespace
 
 void add_passwd(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<PasswdFlags>();
   CLI::App* command = app.add_subcommand("passwd", "Set a user's password in a users file, for serve --users");
   command->footer(
       "Examples: framecall passwd users.txt ann\n"

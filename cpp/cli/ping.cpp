@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
-struct Flags {
+struct PingFlags {
   std::string address, interval = "1", size = "0", timeout = "5";
   std::optional<std::int64_t> count;  // signed, to see that -1 is not 2^64-1
   bool json = false, quiet = false;
@@ -92,7 +92,7 @@ double rounded(double time) { return std::round(time * 1000) / 1000; }  // to mi
 
 class Pings {
  public:
-  Pings(const Flags& flags, const Endpoint& endpoint, std::size_t size, const ClientOptions& options)
+  Pings(const PingFlags& flags, const Endpoint& endpoint, std::size_t size, const ClientOptions& options)
       : flags_(flags), client_(endpoint, options), body_(size, '\0') {
     for (std::size_t i = 0; i < size; ++i) body_[i] = static_cast<char>(i);  // a pattern, to see bytes out of place
   }
@@ -191,7 +191,7 @@ class Pings {
     return json;
   }
 
-  const Flags& flags_;
+  const PingFlags& flags_;
   Client client_;
   std::string body_;
   Times times_;
@@ -201,7 +201,7 @@ class Pings {
   Clock::time_point last_;
 };
 
-int ping(const Flags& flags) {
+int ping(const PingFlags& flags) {
   Endpoint endpoint;
   ClientOptions options;
   std::chrono::milliseconds interval{};
@@ -237,7 +237,7 @@ int ping(const Flags& flags) {
 }  // namespace
 
 void add_ping(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<PingFlags>();
   CLI::App* command = app.add_subcommand("ping", "Call rpc.ping again and again and measure the time to the reply");
   command->footer(
       "Examples: framecall ping 127.0.0.1:8080\n"

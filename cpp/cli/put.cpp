@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr unsigned most_parallel = 16;
 
-struct Flags {
+struct PutFlags {
   std::string address, name, separator = "__", if_exists = "replace", timeout = "30";
   std::vector<std::string> files;
   unsigned parallel = 1;
@@ -60,7 +60,7 @@ void add_folder(std::vector<Job>& jobs, const fs::path& folder, const std::strin
   }
 }
 
-std::vector<Job> read_jobs(const Flags& flags) {
+std::vector<Job> read_jobs(const PutFlags& flags) {
   std::vector<Job> jobs;
   for (const std::string& file : flags.files) {
     const fs::path path(file);
@@ -85,7 +85,7 @@ std::vector<Job> read_jobs(const Flags& flags) {
 
 class Putter {
  public:
-  Putter(const Flags& flags, const Endpoint& endpoint, const ClientOptions& options, std::vector<Job> jobs)
+  Putter(const PutFlags& flags, const Endpoint& endpoint, const ClientOptions& options, std::vector<Job> jobs)
       : flags_(flags), endpoint_(endpoint), options_(options), jobs_(std::move(jobs)), outcomes_(jobs_.size()) {
     bar_ = flags.parallel == 1 && !flags.quiet && !flags.no_progress && ProgressBar::possible();
   }
@@ -163,7 +163,7 @@ class Putter {
     print_outcome(total, false);
   }
 
-  const Flags& flags_;
+  const PutFlags& flags_;
   const Endpoint endpoint_;
   const ClientOptions options_;
   const std::vector<Job> jobs_;
@@ -176,7 +176,7 @@ class Putter {
   std::string interrupted_name_;
 };
 
-int put(const Flags& flags) {
+int put(const PutFlags& flags) {
   Endpoint endpoint;
   ClientOptions options;
   std::vector<Job> jobs;
@@ -205,7 +205,7 @@ int put(const Flags& flags) {
 }  // namespace
 
 void add_put(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<PutFlags>();
   CLI::App* command = app.add_subcommand("put", "Store files on a server, acknowledged and verified");
   command->footer(
       "Examples: framecall put 127.0.0.1:8080 film.mkv\n"

@@ -21,17 +21,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Flags : DialectFlags {
+struct ReceiveFlags : DialectFlags {
   std::string output = ".";
   std::vector<std::string> names;
   bool json = false, quiet = false, no_progress = false;
 };
 
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 // Where each of the names goes to. Throws std::invalid_argument for one that would leave the folder, and for two that
 // would become the same file.
-std::vector<std::filesystem::path> targets_of(const Flags& flags) {
+std::vector<std::filesystem::path> targets_of(const ReceiveFlags& flags) {
   std::vector<std::filesystem::path> targets;
   for (const std::string& name : flags.names) {
     const std::string local = name.substr(name.find_last_of("/\\") + 1);  // npos + 1 is 0
@@ -65,11 +63,11 @@ Outcome receive(Connection& connection, const std::string& name, const std::file
       (connection.dialect().one_file || !connection.ready() || !connection.client().usable())) {
     connection.close();
   }
-  outcome.seconds = since(start);
+  outcome.seconds = seconds_since(start);
   return outcome;
 }
 
-int receive(const Flags& flags) {
+int receive(const ReceiveFlags& flags) {
   std::unique_ptr<Connection> connection;
   std::vector<std::filesystem::path> targets;
   try {
@@ -87,14 +85,14 @@ int receive(const Flags& flags) {
     print_outcome(outcomes.back(), flags.quiet || flags.json);
     if (!connection->ready()) break;  // the others would get no further
   }
-  if (flags.json) print_summary(outcomes, since(start), "files_received");
+  if (flags.json) print_summary(outcomes, seconds_since(start), "files_received");
   return exit_code_of(outcomes);
 }
 
 }  // namespace
 
 void add_receive(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<ReceiveFlags>();
   CLI::App* command = app.add_subcommand("receive", "Download files from a server script in its dialect");
   command->footer(
       "Example: framecall receive 127.0.0.1:8080 photo.jpg --dialect scripts.toml --output photos\n"

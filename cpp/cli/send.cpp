@@ -17,18 +17,16 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Flags : DialectFlags {
+struct SendFlags : DialectFlags {
   std::string name;
   std::vector<std::string> files;
   bool keep = false, json = false, quiet = false, no_progress = false;
 };
 
-double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 class Sender {
  public:
   /// Throws std::invalid_argument.
-  explicit Sender(const Flags& flags)
+  explicit Sender(const SendFlags& flags)
       : connection_(flags),
         keep_(flags.keep || !connection_.dialect().one_file),
         answered_(connection_.dialect().after_body),
@@ -56,7 +54,7 @@ class Sender {
       }
     }
     connection_.progress = nullptr;
-    outcome.seconds = since(start);
+    outcome.seconds = seconds_since(start);
     return outcome;
   }
 
@@ -87,7 +85,7 @@ class Sender {
   bool keep_, answered_, bar_;
 };
 
-int send(const Flags& flags) {
+int send(const SendFlags& flags) {
   std::unique_ptr<Sender> sender;
   try {
     sender = std::make_unique<Sender>(flags);
@@ -111,14 +109,14 @@ int send(const Flags& flags) {
   if (sender->waits_for_the_end()) {
     for (const Outcome& outcome : outcomes) print_outcome(outcome, quiet);
   }
-  if (flags.json) print_summary(outcomes, since(start), "files_sent");
+  if (flags.json) print_summary(outcomes, seconds_since(start), "files_sent");
   return exit_code_of(outcomes);
 }
 
 }  // namespace
 
 void add_send(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<SendFlags>();
   CLI::App* command =
       app.add_subcommand("send", "Upload files to a receiver of the taught format, or a relative of it");
   command->footer(

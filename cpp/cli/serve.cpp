@@ -23,7 +23,7 @@ namespace framecall::cli {
 namespace {
 
 // The flags as they were written; checked when the server is made.
-struct Flags {
+struct ServeFlags {
   std::vector<std::string> listen, echo, udp;
   std::vector<std::string> protocols = {"frames"};
   std::string udp_reply = "upper";
@@ -71,7 +71,7 @@ Durability durability_of(const std::string& text) {
   return Durability::close;
 }
 
-ServerOptions options_of(const Flags& flags) {
+ServerOptions options_of(const ServeFlags& flags) {
   ServerOptions options;
   const std::uint64_t max_header = parse_size(flags.max_header);
   if (max_header < 2 || max_header > largest_max_header_size) {
@@ -132,7 +132,7 @@ std::string text_of(const Protocols& protocols) {
   return text;
 }
 
-std::vector<Service> services_of(const Flags& flags) {
+std::vector<Service> services_of(const ServeFlags& flags) {
   constexpr auto stream = Service::Kind::stream, datagram = Service::Kind::datagram;
   const Protocols echo_only{false, true, false};
   std::vector<Service> services;
@@ -171,7 +171,7 @@ constexpr const char* tutorial_hints =
     "  framecall udp 127.0.0.1:8080 hello     one datagram, one reply (the UDP clients)\n"
     "Ctrl-C ends it.\n";
 
-int serve(const Flags& flags) {
+int serve(const ServeFlags& flags) {
   ServerOptions options;
   std::vector<Service> services;
   std::string root = flags.root;
@@ -209,7 +209,7 @@ int serve(const Flags& flags) {
 }  // namespace
 
 void add_serve(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<ServeFlags>();
   CLI::App* command = app.add_subcommand("serve", "Serve uploads, raw echo, datagrams, and the requests of a dialect");
   command->footer(
       "Examples: framecall serve --listen 0.0.0.0:8080 --root incoming\n"

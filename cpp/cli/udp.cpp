@@ -27,7 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
-struct Flags {
+struct UdpFlags {
   std::string address, text, timeout = "5", interval = "1";
   std::int64_t count = 1;  // signed, to see that -1 is not 2^64-1
   bool json = false;
@@ -69,7 +69,7 @@ bool is_utf8(std::string_view text) {
 
 class Requests {
  public:
-  Requests(const Flags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
+  Requests(const UdpFlags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
       : flags_(flags), timeout_(timeout), client_(endpoint, timeout, check_interrupt) {}
 
   void run(const std::string& text, std::chrono::milliseconds interval) {
@@ -143,7 +143,7 @@ class Requests {
 
   double average() const { return sum_ / static_cast<double>(received_); }
 
-  const Flags& flags_;
+  const UdpFlags& flags_;
   std::chrono::milliseconds timeout_;
   UdpClient client_;
   Json replies_ = Json::array();
@@ -151,7 +151,7 @@ class Requests {
   double shortest_ = 0, longest_ = 0, sum_ = 0;
 };
 
-int udp(const Flags& flags) {
+int udp(const UdpFlags& flags) {
   Endpoint endpoint;
   std::chrono::milliseconds timeout{}, interval{};
   std::string text = flags.text;
@@ -192,7 +192,7 @@ int udp(const Flags& flags) {
 }  // namespace
 
 void add_udp(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<UdpFlags>();
   CLI::App* command = app.add_subcommand("udp", "Send a datagram and print the reply");
   command->footer(
       "Examples: framecall udp 127.0.0.1:8080 'hello server baby!'\n"

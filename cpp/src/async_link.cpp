@@ -26,9 +26,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using GenericEndpoint = asio::generic::stream_protocol::endpoint;
 
-constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which writers wait
-constexpr std::size_t low_water = 256 << 10;  // and below which they go on
-constexpr int reads_per_turn = 16;            // then the executor's other work has its turn
+constexpr std::size_t most_unsent = 1 << 20;     // unsent bytes above which writers wait
+constexpr std::size_t resume_below = 256 << 10;  // and below which they go on
+constexpr int reads_per_turn = 16;               // then the executor's other work has its turn
 
 std::exception_ptr network_error(const asio::error_code& error, const std::string& what) {
   return std::make_exception_ptr(std::system_error(error.value(), std::generic_category(), what));
@@ -145,7 +145,7 @@ void AsyncLink::flush() {
       default: break;
     }
   }
-  if (out_.memory() < low_water) release_writers(nullptr);
+  if (out_.memory() < resume_below) release_writers(nullptr);
   end_if_retired();
 }
 
@@ -158,7 +158,7 @@ void AsyncLink::wait_to_write() {
 }
 
 void AsyncLink::wait_for_room(std::function<void(std::exception_ptr)> ready) {
-  if (error_ || out_.memory() < high_water) {
+  if (error_ || out_.memory() < most_unsent) {
     ready(error_);
   } else {
     writers_.push_back(std::move(ready));

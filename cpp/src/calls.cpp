@@ -10,7 +10,7 @@
 namespace framecall {
 namespace {
 
-constexpr std::size_t piece_size = 256 * 1024;  // of a body that goes to a stream as it comes
+constexpr std::size_t stream_piece = 256 * 1024;  // of a body that goes to a stream as it comes
 
 // Whether a frame of a stream is not the last one.
 bool more_follows(const Header& header) {
@@ -158,7 +158,7 @@ void Calls::on_body(std::string_view bytes) {
 
 std::size_t Calls::room() const {
   if (!receiving_ || receiving_->file) return 0;
-  if (receiving_->begun) return piece_size;
+  if (receiving_->begun) return stream_piece;
   return receiving_->body.size();
 }
 
@@ -171,7 +171,7 @@ void Calls::commit(std::size_t size) {
 
 // What there is of a body that is never held whole.
 void Calls::pass_on() {
-  if (!receiving_->large || receiving_->body.size() < piece_size) return;
+  if (!receiving_->large || receiving_->body.size() < stream_piece) return;
   Part part;
   part.body = std::exchange(receiving_->body, Buffer());
   part.continues = true;

@@ -20,10 +20,10 @@ using Clock = std::chrono::steady_clock;
 // A blocking receive wakes up as often as this to look at the clock and for the check: one system call less than poll() and
 // a receive, for every reply that comes sooner.
 constexpr auto slice = std::chrono::milliseconds(100);
-constexpr std::uint64_t piece_size = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::uint64_t most_at_once = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
 constexpr std::size_t block_size = 1 << 20;
 
-std::chrono::milliseconds left_until(Clock::time_point deadline) {
+std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
   return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), std::chrono::milliseconds(0));
 }
 
@@ -33,7 +33,7 @@ ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, 
                                    std::uint32_t max_header, std::uint64_t max_body, Deadline deadline)
     : shown_(std::move(shown)),
       check_(check),
-      socket_(open_connection(endpoint, left_until(deadline), check)),
+      socket_(open_connection(endpoint, left_to_wait(deadline), check)),
       reader_(max_header, max_body) {
   set_blocking(socket_, slice);
 }
@@ -81,7 +81,7 @@ bool ClientConnection::send_file(int file, const std::string& path, std::uint64_
   auto at = static_cast<off_t>(offset);
   for (auto last = Clock::now(); static_cast<std::uint64_t>(at) < size && broken_ == 0;) {
     const auto left =
-        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(at), piece_size));
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(at), most_at_once));
     const ssize_t count = send_piece(file, path, at, left, block);
     if (count > 0) {
       last = Clock::now();

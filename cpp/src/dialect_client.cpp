@@ -50,13 +50,13 @@ class OpenFile {
   std::uint64_t size_;
 };
 
-std::string in_quotes(std::string_view text) { return std::string("\"").append(printable(text)).append("\""); }
+std::string shown_text(std::string_view text) { return std::string("\"").append(printable(text)).append("\""); }
 
 // What came instead of what was hoped for.
 std::string described(const Word& word) {
   switch (word.kind) {
     case Word::Kind::frame: return "received " + printable(word.content);
-    case Word::Kind::text: return "received the text " + in_quotes(word.content);
+    case Word::Kind::text: return "received the text " + shown_text(word.content);
     case Word::Kind::zero: return "received a length of 0";
     case Word::Kind::end: return "the peer closed the connection";
   }
@@ -109,7 +109,7 @@ std::string checked_word(const Dialect& dialect, Operation operation, const char
 std::string request_line(std::string word, std::string_view name) {
   for (const char c : name) {
     if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') {
-      throw std::invalid_argument("file name " + in_quotes(name) + ": a raw line has no room for control characters");
+      throw std::invalid_argument("file name " + shown_text(name) + ": a raw line has no room for control characters");
     }
   }
   if (!word.empty() && !name.empty()) word += ' ';
@@ -134,7 +134,7 @@ void DialectClient::await(const Answer& answer, ErrorCode code, const std::strin
   const bool text = answer.kind == Answer::Kind::text;
   const Word word = stream_->next_word(what, text ? stream_->quiet() : options_.timeout);
   if (fits(answer, word)) return;
-  throw remote_error(code, what + ": expected " + (text ? "the text " + in_quotes(answer.content) : answer.content) +
+  throw remote_error(code, what + ": expected " + (text ? "the text " + shown_text(answer.content) : answer.content) +
                                ", " + described(word));
 }
 
@@ -152,7 +152,7 @@ void DialectClient::login(const std::string& user, const std::string& password) 
   usable_ = false;
   stream_->begin(Expected::answers);
   dialect.login == Dialect::Login::text ? stream_->send_text(text) : stream_->send_frame(text);
-  await(dialect.login_ok, ErrorCode::unauthenticated, "the answer to the login of " + in_quotes(user));
+  await(dialect.login_ok, ErrorCode::unauthenticated, "the answer to the login of " + shown_text(user));
   usable_ = logged_in_ = true;
 }
 
@@ -169,7 +169,7 @@ std::uint64_t DialectClient::send_file(const std::filesystem::path& path, std::s
   }
   const std::string header = upload_header(dialect, name, file.size(), checksum);
   if (header.size() + dialect.prefixes.front().width > largest_segment) {
-    warn("the header of " + in_quotes(name) + " has " + std::to_string(header.size()) +
+    warn("the header of " + shown_text(name) + " has " + std::to_string(header.size()) +
          " bytes: a receiver that reads only once for it may not get it whole");
   }
   usable_ = false;
@@ -178,7 +178,7 @@ std::uint64_t DialectClient::send_file(const std::filesystem::path& path, std::s
   if (!line.empty()) stream_->send_text(line);
   // The header is held back for the first bytes of the body, if there are any.
   stream_->send_frame(header, file.size() > 0 && !waits);
-  await(dialect.before_body, ErrorCode::permission_denied, "the answer before the body of " + in_quotes(name));
+  await(dialect.before_body, ErrorCode::permission_denied, "the answer before the body of " + shown_text(name));
   stream_->keep_words(is_said(dialect.after_body));
   if (options_.progress) options_.progress(0, file.size());
   stream_->send_file(file.descriptor(), path.string(), file.size(), options_.progress);
@@ -187,7 +187,7 @@ std::uint64_t DialectClient::send_file(const std::filesystem::path& path, std::s
     stream_->pause();
     stream_->send_bytes(checksum);
   }
-  await(dialect.after_body, ErrorCode::aborted, "the answer behind the body of " + in_quotes(name));
+  await(dialect.after_body, ErrorCode::aborted, "the answer behind the body of " + shown_text(name));
   usable_ = true;
   return file.size();
 }
@@ -230,23 +230,23 @@ std::uint64_t DialectClient::receive_file(std::string_view name, const std::file
   PartFile part(target);
   ask_for(Operation::download, name);
   const bool text = dialect.not_found.kind == Answer::Kind::text;
-  const Word word = stream_->next_word("the header of " + in_quotes(name), text ? unsure_reply : options_.timeout);
+  const Word word = stream_->next_word("the header of " + shown_text(name), text ? unsure_reply : options_.timeout);
   Header header;
   if (word.kind == Word::Kind::frame) header.read(word.content);
   const bool is_file = word.kind == Word::Kind::frame && !is_call(header, dialect) && has_size(header, dialect);
-  if (!is_file || fits(dialect.not_found, word)) refuse(word, in_quotes(name));
+  if (!is_file || fits(dialect.not_found, word)) refuse(word, shown_text(name));
   const std::uint64_t size = stream_->body_left() - trailer_size(dialect);
-  if (size == 0 && dialect.not_found.kind == Answer::Kind::zero_size) refuse(word, in_quotes(name) + ", or empty");
+  if (size == 0 && dialect.not_found.kind == Answer::Kind::zero_size) refuse(word, shown_text(name) + ", or empty");
   if (options_.progress) options_.progress(0, size);
   std::uint64_t done = 0;
-  read_content(in_quotes(name), word.content, size, [&](std::string_view bytes) {
+  read_content(shown_text(name), word.content, size, [&](std::string_view bytes) {
     part.write(bytes);
     done += bytes.size();
     if (options_.progress) options_.progress(done, size);
   });
   part.publish();
   const bool surplus = stream_->has_more();
-  if (surplus) warn(in_quotes(name) + ": more came than the announced " + std::to_string(size) + " bytes");
+  if (surplus) warn(shown_text(name) + ": more came than the announced " + std::to_string(size) + " bytes");
   usable_ = !surplus && !stream_->ended();
   return size;
 }
@@ -282,7 +282,7 @@ void DialectClient::read_content(const std::string& what, const std::string& hea
 void DialectClient::judge_checksum(const std::string& what, const std::string& claimed, const std::string& actual) {
   if (claimed.empty()) return warn(what + ": no checksum came with it");
   if (!is_md5(claimed)) {  // many scripts send a constant, which nobody looks at
-    return warn(what + ": the checksum " + in_quotes(claimed) + " that came with it is no MD5, and was not compared");
+    return warn(what + ": the checksum " + shown_text(claimed) + " that came with it is no MD5, and was not compared");
   }
   if (lower_case(claimed) == actual) return;
   const std::string message =
@@ -330,7 +330,7 @@ void DialectClient::say(std::string_view text) {
 }
 
 Reply DialectClient::ask(std::string_view text) {
-  return read_reply(send_message(text), "the reply to " + in_quotes(text));
+  return read_reply(send_message(text), "the reply to " + shown_text(text));
 }
 
 Reply DialectClient::read_reply(Operation operation, const std::string& what) {

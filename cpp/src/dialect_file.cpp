@@ -30,7 +30,7 @@ constexpr std::size_t max_file_size = 1 << 20;
 constexpr std::int64_t max_pause_ms = 60'000;
 constexpr std::int64_t max_decimal_width = 16;
 
-std::string in_quotes(std::string_view text) { return std::string("\"").append(printable(text, 60)).append("\""); }
+std::string quoted_value(std::string_view text) { return std::string("\"").append(printable(text, 60)).append("\""); }
 
 [[noreturn]] void fail_at(std::string_view source, std::uint32_t line, std::string_view message) {
   std::string text(source);
@@ -40,7 +40,7 @@ std::string in_quotes(std::string_view text) { return std::string("\"").append(p
 
 // As it stands in the file, for messages.
 std::string shown(const toml::node& node) {
-  if (const auto text = node.value_exact<std::string_view>()) return in_quotes(*text);
+  if (const auto text = node.value_exact<std::string_view>()) return quoted_value(*text);
   if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
   if (const auto flag = node.value_exact<bool>()) return *flag ? "true" : "false";
   if (node.is_table()) return "a table";
@@ -92,7 +92,7 @@ class Value {
     for (const toml::node& node : *node_.as_array()) {
       const auto entry = node.value_exact<std::string>();
       if (!entry || entry->empty()) fail("has " + shown(node) + " in its list: a string in quotes, not an empty one");
-      if (std::find(list.begin(), list.end(), *entry) != list.end()) fail("has " + in_quotes(*entry) + " twice");
+      if (std::find(list.begin(), list.end(), *entry) != list.end()) fail("has " + quoted_value(*entry) + " twice");
       list.push_back(*entry);
     }
     return list;
@@ -117,7 +117,7 @@ class Value {
     } catch (const ProtocolError& error) {
       fail(std::string("is ").append(error.what()));
     }
-    if (!object.is_object()) fail("is " + in_quotes(text()) + ": a JSON object, {...}");
+    if (!object.is_object()) fail("is " + quoted_value(text()) + ": a JSON object, {...}");
     return object;
   }
 
@@ -129,7 +129,7 @@ class Value {
     for (const auto& choice : words) {
       answer.kind = choice.value;
       if (word == choice.word) return answer;
-      expected.append(in_quotes(choice.word)).append(", ");
+      expected.append(quoted_value(choice.word)).append(", ");
     }
     const toml::table* table = node_.as_table();
     if (table == nullptr || table->size() != 1) fail_as(expected + "{ text = \"...\" } or { frame = '{...}' }");
@@ -385,7 +385,7 @@ void keep_apart(const Draft& draft, std::span<const NamedList> lists) {
         if (!has(*other.list, entry)) continue;
         if (draft.given(other.setting)) {
           draft.fail(given.setting,
-                     std::string("has ").append(in_quotes(entry)).append(", and so has ").append(other.setting));
+                     std::string("has ").append(quoted_value(entry)).append(", and so has ").append(other.setting));
         }
         std::erase(*other.list, entry);
       }
@@ -460,13 +460,13 @@ void finish_keys(Draft& draft) {
   for (const NamedList& keys : lists) {
     for (const std::string& key : *keys.list) {
       if (draft.calls && has(call_words, key)) {
-        draft.fail(keys.setting, "has " + in_quotes(key) + ", which makes a frame a call: set header.calls = false");
+        draft.fail(keys.setting, "has " + quoted_value(key) + ", which makes a frame a call: set header.calls = false");
       }
     }
   }
   for (const std::string& key : draft.extra_keys) {
     if (draft.calls && has(call_words, key)) {
-      draft.fail("keys.extra", "has " + in_quotes(key) + ", which makes a frame a call: set header.calls = false");
+      draft.fail("keys.extra", "has " + quoted_value(key) + ", which makes a frame a call: set header.calls = false");
     }
     for (const NamedList& keys : lists) {
       const bool written = keys.list == &draft.name_keys || keys.list == &draft.size_keys ||
@@ -474,13 +474,13 @@ void finish_keys(Draft& draft) {
                            (keys.list == &draft.operation_keys && draft.upload_form == Dialect::UploadForm::operation);
       if (written && has(*keys.list, key)) {
         draft.fail("keys.extra",
-                   std::string("has ").append(in_quotes(key)).append(", and so has ").append(keys.setting));
+                   std::string("has ").append(quoted_value(key)).append(", and so has ").append(keys.setting));
       }
     }
   }
   if (has(draft.size_keys, draft.command_size_key)) return;
   if (draft.given("keys.command_size")) {
-    draft.fail("keys.command_size", "is " + in_quotes(draft.command_size_key) + ", which is not in keys.size");
+    draft.fail("keys.command_size", "is " + quoted_value(draft.command_size_key) + ", which is not in keys.size");
   }
   draft.command_size_key = draft.size_keys.front();
 }
@@ -499,7 +499,7 @@ void finish_words(Draft& draft) {
   for (const NamedList& words : lists) {
     for (const std::string& word : *words.list) {
       if (says_lines && word.find_first_of(" \t\r\n") != std::string::npos) {
-        draft.fail(words.setting, "has " + in_quotes(word) + ": a word of a line ends at a blank");
+        draft.fail(words.setting, "has " + quoted_value(word) + ": a word of a line ends at a blank");
       }
     }
   }
@@ -554,7 +554,7 @@ Dialect shipped_dialect(const std::pair<std::string_view, std::string_view>& shi
 }
 
 [[noreturn]] void fail_unknown(std::string_view name, std::string_view but) {
-  std::string text = in_quotes(name).append(" is ").append(but);
+  std::string text = quoted_value(name).append(" is ").append(but);
   const char* separator = ": ";
   for (const auto& shipped : shipped_texts()) {
     text.append(separator).append(shipped.first);

@@ -22,15 +22,6 @@
 #include "framecall/json_text.hpp"
 
 namespace framecall {
-namespace {
-
-constexpr const char* private_folder = ".framecall";
-constexpr const char* parts_folder = "parts";  // of uploads that can be resumed, shared by all servers of the root
-constexpr const char* lock_file = "lock";
-constexpr std::size_t max_name_size = 255;
-constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
-constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
-
 class Descriptor {
  public:
   explicit Descriptor(int value) : value_(value) {}
@@ -49,6 +40,15 @@ class Descriptor {
  private:
   int value_;
 };
+
+namespace {
+
+constexpr const char* private_folder = ".framecall";
+constexpr const char* parts_folder = "parts";  // of uploads that can be resumed, shared by all servers of the root
+constexpr const char* lock_file = "lock";
+constexpr std::size_t max_name_size = 255;
+constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
+constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t block_from = 16 * 1024;    // smaller ones are copied: a segment of its own costs more
 constexpr std::size_t bytes_per_turn = 4 << 20;  // then the loop's other connections have their turn
-constexpr std::size_t piece_size = 1 << 20;      // of one sendfile()
+constexpr std::size_t sendfile_piece = 1 << 20;  // of one sendfile()
 constexpr std::size_t max_vectors = 16;
 
 }  // namespace
@@ -128,7 +128,7 @@ ssize_t OutQueue::send_memory(int socket) {
 ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
   Segment& segment = segments_[first_];
   const std::uint64_t left = left_of(segment);
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece_size));
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));
   const int file = segment.file->descriptor();
   ssize_t count = 0;
   do {

@@ -28,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t piece_size = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::size_t file_piece = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
 constexpr std::size_t receive_size = 256 << 10;
 constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are sending
 constexpr auto look_again = milliseconds(50);
@@ -47,7 +47,7 @@ Dialect to_read(const Dialect& dialect) {
 }
 
 // As much of it as one poll() can wait.
-milliseconds left_until(Clock::time_point deadline) {
+milliseconds poll_until(Clock::time_point deadline) {
   return std::clamp(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds(0), milliseconds(INT_MAX));
 }
 
@@ -119,7 +119,7 @@ void PeerStream::send_file(int file, const std::string& shown, std::uint64_t siz
   off_t offset = 0;
   while (static_cast<std::uint64_t>(offset) < size) {
     const auto piece =
-        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(offset), piece_size));
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(offset), file_piece));
     ssize_t count = 0;
     if (block.empty()) {
       count = ::sendfile(socket_, file, &offset, piece);
@@ -156,7 +156,7 @@ void PeerStream::wait_writable() {
   const auto deadline = Clock::now() + timeout_;
   for (;;) {
     pollfd wanted{socket_, static_cast<short>(ended_ ? POLLOUT : POLLOUT | POLLIN), 0};
-    const int ready = ::poll(&wanted, 1, static_cast<int>(left_until(deadline).count()));
+    const int ready = ::poll(&wanted, 1, static_cast<int>(poll_until(deadline).count()));
     if (ready < 0 && errno != EINTR) lost(errno);
     if (ready == 0) no_progress();
     if (ready > 0 && (wanted.revents & POLLIN) != 0) listen();
@@ -166,7 +166,7 @@ void PeerStream::wait_writable() {
 
 void PeerStream::pause() {
   const auto deadline = Clock::now() + milliseconds(dialect_.pause_ms);
-  for (auto left = left_until(deadline); left.count() > 0; left = left_until(deadline)) {
+  for (auto left = poll_until(deadline); left.count() > 0; left = poll_until(deadline)) {
     if (wait_readable(left)) listen();
   }
 }
@@ -186,7 +186,7 @@ void PeerStream::wait_until_received() {
   for (int count = unsent(); count > 0; count = unsent()) {
     if (count != before) deadline = Clock::now() + timeout_;
     before = count;
-    if (left_until(deadline).count() == 0) no_progress();
+    if (poll_until(deadline).count() == 0) no_progress();
     if (wait_readable(look_soon)) listen();
   }
 }
@@ -198,7 +198,7 @@ bool PeerStream::wait_readable(milliseconds limit) {
   const auto deadline = Clock::now() + limit;
   for (;;) {
     pollfd wanted{ended_ ? -1 : socket_, POLLIN, 0};
-    const int ready = ::poll(&wanted, 1, static_cast<int>(left_until(deadline).count()));
+    const int ready = ::poll(&wanted, 1, static_cast<int>(poll_until(deadline).count()));
     if (ready >= 0) return ready > 0;
     if (errno != EINTR) lost(errno);
   }
@@ -301,14 +301,14 @@ Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
     const bool undecided = decoder_.in_text() && decoder_.in_head();
     const bool more_text = decoder_.in_text() && !undecided;
     if (!text.content.empty() && !decoder_.in_text() && !decoder_.idle()) return text;  // a frame has begun behind it
-    milliseconds limit = left_until(deadline);
+    milliseconds limit = poll_until(deadline);
     if (undecided) limit = std::min(limit, unsure);
     if (more_text || (!text.content.empty() && !undecided)) limit = std::min(limit, quiet_);
     if (wait_readable(limit)) {
       if (receive()) deadline = Clock::now() + timeout_;
     } else if (!decoder_.end_text()) {
       if (!text.content.empty()) return text;
-      if (left_until(deadline).count() == 0) {
+      if (poll_until(deadline).count() == 0) {
         throw std::system_error(
             ETIMEDOUT, std::generic_category(),
             address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
@@ -324,7 +324,7 @@ void PeerStream::read_body(const std::function<void(std::string_view)>& sink) {
       case Decoder::Event::need_data: {
         const auto deadline = Clock::now() + timeout_;
         while (!receive()) {
-          const auto left = left_until(deadline);
+          const auto left = poll_until(deadline);
           if (left.count() == 0) no_progress();
           wait_readable(left);
         }
@@ -375,7 +375,7 @@ bool PeerStream::finish(milliseconds close_timeout) {
     if (ended_ && count == 0) return true;
     if (count != before) deadline = Clock::now() + (count > 0 ? timeout_ : close_timeout);
     before = count;
-    const auto left = left_until(deadline);
+    const auto left = poll_until(deadline);
     if (left.count() == 0 && count > 0) no_progress();
     if (left.count() == 0) return false;
     wait_readable(std::min(left, ended_ ? look_soon : look_again));

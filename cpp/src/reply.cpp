@@ -9,7 +9,7 @@ namespace {
 // Room for all that a server of ours says: 1000 bytes, each escaped at worst, and the dots of a cut.
 constexpr std::size_t max_message_size = 4096;
 
-[[noreturn]] void invalid(const std::string& what) { throw ProtocolError(ErrorCode::invalid_request, 0, what); }
+[[noreturn]] void invalid_reply(const std::string& what) { throw ProtocolError(ErrorCode::invalid_request, 0, what); }
 
 bool says_close(std::string_view metadata) {
   if (metadata.find("\"connection\"") == std::string_view::npos) return false;
@@ -23,19 +23,19 @@ bool says_close(std::string_view metadata) {
 void read_reply(const Header& header, ReplyHead& head) {
   const Token* result = header.find(Key::result);
   if (header.has(Key::method) || (result == nullptr && !header.has(Key::error))) {
-    invalid("a frame without result or error, where a reply was due: " + printable(header.text()));
+    invalid_reply("a frame without result or error, where a reply was due: " + printable(header.text()));
   }
   const Token* id = header.find(Key::id);
   if (id != nullptr && id->kind != Token::Kind::null) {
     try {
       head.id = call_id(header);
     } catch (const CallError& error) {
-      invalid(error.what());
+      invalid_reply(error.what());
     }
   }
   head.error = remote_error(header);
-  if (head.error && result != nullptr) invalid("a reply with both result and error: " + printable(header.text()));
-  if (!head.error && result == nullptr) invalid("an error that is no object: " + printable(header.text()));
+  if (head.error && result != nullptr) invalid_reply("a reply with both result and error: " + printable(header.text()));
+  if (!head.error && result == nullptr) invalid_reply("an error that is no object: " + printable(header.text()));
   if (result != nullptr) head.result = result->text;
   head.layout = layout_of(header);
   const Token* more = header.find(Key::more);

@@ -8,8 +8,8 @@
 namespace framecall {
 namespace {
 
-constexpr std::size_t direct_from = 64 * 1024;  // bodies of this size go past the decoder
-constexpr std::size_t piece_size = 256 * 1024;  // of a body that is not held whole
+constexpr std::size_t read_direct_from = 64 * 1024;  // bodies of this size go past the decoder
+constexpr std::size_t piece_size = 256 * 1024;       // of a body that is not held whole
 
 }  // namespace
 
@@ -41,7 +41,7 @@ Part part_of(CallReply&& reply) {
 
 // A body's block grows with what has come, not with what was announced.
 std::span<char> ReplyReader::prepare() {
-  direct_ = in_body_ && used_up_ && decoder_.body_left() >= direct_from;
+  direct_ = in_body_ && used_up_ && decoder_.body_left() >= read_direct_from;
   if (!direct_) return decoder_.prepare();
   const std::size_t room = large_ ? piece_size : std::max(reply_.body.size(), piece_size);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 // Between two calls of a check: short enough for a person at the keyboard. A signal may go to another thread, so that
 // poll() is not always interrupted.
-constexpr auto check_interval = std::chrono::milliseconds(100);
+constexpr auto connect_check_interval = std::chrono::milliseconds(100);
 
 struct Address {
   sockaddr_storage storage{};
@@ -110,8 +110,8 @@ bool wait_ready(int socket, short events, Clock::time_point deadline, const Wait
   pollfd wanted{socket, events, 0};
   for (;;) {
     auto left = std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), {});
-    const bool last = left <= check_interval;
-    left = std::min<std::chrono::milliseconds>(left, check ? check_interval : std::chrono::hours(24));
+    const bool last = left <= connect_check_interval;
+    left = std::min<std::chrono::milliseconds>(left, check ? connect_check_interval : std::chrono::hours(24));
     const int ready = ::poll(&wanted, 1, static_cast<int>(left.count()));
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) fail(errno, "poll");

@@ -17,8 +17,8 @@
 namespace framecall {
 namespace {
 
-constexpr int datagrams_per_turn = 64;             // then the loop's connections have their turn
-constexpr std::uint64_t largest_datagram = 65507;  // over IPv4: 2^16 - 1, less the headers of IP and UDP
+constexpr int datagrams_per_turn = 64;                  // then the loop's connections have their turn
+constexpr std::uint64_t largest_ipv4_datagram = 65507;  // over IPv4: 2^16 - 1, less the headers of IP and UDP
 
 }  // namespace
 
@@ -152,7 +152,7 @@ void UdpService::reply(std::string_view id, const Response& response, const Send
   fail(id,
        {static_cast<std::int64_t>(ErrorCode::resource_exhausted),
         "a reply of " + std::to_string(size) + " bytes does not fit into a datagram",
-        limit_data(largest_datagram, size)},
+        limit_data(largest_ipv4_datagram, size)},
        sender);
 }
 

@@ -25,7 +25,7 @@
 #include "script.hpp"
 #include "serving.hpp"
 
-namespace framecall {
+namespace framecall::async_client_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -447,4 +447,4 @@ TEST(AsyncClient, may_die_with_calls_under_way) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::async_client_test

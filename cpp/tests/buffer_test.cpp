@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-namespace framecall {
+namespace framecall::buffer_test {
 namespace {
 
 TEST(Buffer, an_empty_one_has_nothing) {
@@ -128,4 +128,4 @@ TEST(Buffer, more_than_there_can_be_is_bad_alloc_and_changes_nothing) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::buffer_test

@@ -11,7 +11,7 @@
 #include "framecall/stream.hpp"
 #include "serving.hpp"
 
-namespace framecall {
+namespace framecall::call_vectors_test {
 namespace {
 
 std::shared_ptr<Router> make_router() {
@@ -78,4 +78,4 @@ TEST(CallVectors, are_answered_as_they_say) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::call_vectors_test

@@ -19,7 +19,7 @@
 #include "framecall/router.hpp"
 #include "serving.hpp"
 
-namespace framecall {
+namespace framecall::calls_test {
 namespace {
 
 using namespace std::string_literals;
@@ -414,4 +414,4 @@ TEST(Router, describes_its_methods) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::calls_test

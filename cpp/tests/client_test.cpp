@@ -15,7 +15,7 @@
 #include "script.hpp"
 #include "serving.hpp"
 
-namespace framecall {
+namespace framecall::client_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -497,4 +497,4 @@ TEST(Client, loses_no_call_when_the_server_ends_under_load) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::client_test

@@ -9,7 +9,7 @@
 
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::command_table_test {
 namespace {
 
 CommandTable table(const std::string& toml) {
@@ -74,4 +74,4 @@ TEST(CommandTable, refuses_a_file_that_is_wrong_with_its_line) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::command_table_test

@@ -8,7 +8,7 @@
 #include "framecall/digest.hpp"
 #include "running_server.hpp"
 
-namespace framecall {
+namespace framecall::conversation_test {
 namespace {
 
 Answer text(std::string content) {
@@ -430,4 +430,4 @@ TEST(Mistakes, are_explained) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::conversation_test

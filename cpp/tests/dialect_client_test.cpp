@@ -24,7 +24,7 @@
 #include "script.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::dialect_client_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -687,4 +687,4 @@ TEST(DialectClient, finish_does_not_trust_a_receiver_that_has_closed_early) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_client_test

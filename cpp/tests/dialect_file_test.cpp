@@ -14,7 +14,7 @@
 #include "framecall/header.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::dialect_file_test {
 namespace {
 
 std::string text_of(const std::vector<std::string>& list) {
@@ -622,4 +622,4 @@ TEST(DialectFile, a_file_has_at_most_1_mib) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_file_test

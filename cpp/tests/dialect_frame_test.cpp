@@ -7,7 +7,7 @@
 #include "decoding.hpp"
 #include "framecall/frame.hpp"
 
-namespace framecall {
+namespace framecall::dialect_frame_test {
 namespace {
 
 constexpr auto binary = PrefixFormat::Kind::binary, decimal = PrefixFormat::Kind::decimal;
@@ -185,4 +185,4 @@ TEST(Header, may_begin_with_a_byte_order_mark_where_the_dialect_says_so) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_frame_test

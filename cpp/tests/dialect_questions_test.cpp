@@ -18,7 +18,7 @@
 #include "script.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::dialect_questions_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -578,4 +578,4 @@ TEST(DialectClient, messages_without_replies_are_told_apart_by_a_pause) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_questions_test

@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace framecall {
+namespace framecall::dialect_test {
 namespace {
 
 const Dialect& standard() { return default_dialect(); }
@@ -121,4 +121,4 @@ TEST(Dialect, a_dialect_of_the_callers_own_is_data) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_test

@@ -8,7 +8,7 @@
 
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::digest_test {
 namespace {
 
 std::string of(DigestKind kind, std::string_view bytes) {
@@ -48,4 +48,4 @@ TEST(Digest, of_a_file_is_that_of_its_content) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::digest_test

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace framecall {
+namespace framecall::endpoint_test {
 namespace {
 
 TEST(Endpoint, is_read_and_printed) {
@@ -82,4 +82,4 @@ TEST(Endpoint, says_what_is_wrong) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::endpoint_test

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <map>
 
-namespace framecall {
+namespace framecall::error_test {
 namespace {
 
 TEST(Error, the_codes_of_conditions_are_32040_below_those_of_grpc) {
@@ -113,4 +113,4 @@ TEST(Printable, the_message_of_an_error_keeps_its_control_characters) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::error_test

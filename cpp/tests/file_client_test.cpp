@@ -14,7 +14,7 @@
 #include "running_server.hpp"
 #include "script.hpp"
 
-namespace framecall {
+namespace framecall::file_client_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -180,4 +180,4 @@ TEST(FileClient, connects_again) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::file_client_test

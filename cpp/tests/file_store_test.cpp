@@ -20,7 +20,7 @@
 #include "framecall/error.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::file_store_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -323,4 +323,4 @@ TEST(FileStore, serves_many_threads) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::file_store_test

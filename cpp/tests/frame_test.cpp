@@ -15,7 +15,7 @@
 #include "framecall/json.hpp"
 #include "sanitizers.hpp"
 
-namespace framecall {
+namespace framecall::frame_test {
 namespace {
 
 // ---- interop_tests/vectors.json; its README tells what the keys mean
@@ -577,4 +577,4 @@ TEST(Decoder, memory_follows_what_came_and_not_what_was_announced) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::frame_test

@@ -8,7 +8,7 @@
 
 #include "json_agreement.hpp"
 
-namespace framecall {
+namespace framecall::header_test {
 namespace {
 
 using Kind = Token::Kind;
@@ -261,4 +261,4 @@ TEST(Header, a_size_is_an_integer_from_0_to_2_to_the_63_less_1) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::header_test

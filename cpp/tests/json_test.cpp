@@ -20,7 +20,7 @@ constexpr bool optimized = true;
 constexpr bool optimized = false;
 #endif
 
-namespace framecall {
+namespace framecall::json_test {
 namespace {
 
 std::string repeat(std::string_view text, int count) {
@@ -314,4 +314,4 @@ TEST(Json, the_full_depth_needs_less_than_256_kib_of_stack) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::json_test

@@ -14,7 +14,7 @@
 
 #include "framecall/json_reader.hpp"
 
-namespace framecall {
+namespace framecall::json_text_test {
 namespace {
 
 std::string written(double value) {
@@ -590,10 +590,11 @@ TEST(JsonNumber, texts_are_read_as_strtod_reads_them) {
     return text;
   };
   for (int i = 0; i < 30000; ++i) {
-    std::string text = (random() % 2 != 0 ? "-" : "") + digits(20) + "." + digits(i % 100 == 0 ? 800 : 20);
+    std::string text(random() % 2 != 0 ? "-" : "");
+    text.append(digits(20)).append(".").append(digits(i % 100 == 0 ? 800 : 20));
     if (random() % 4 != 0) {
       const int widest = i % 3 == 0 ? 30 : 420;
-      text += "e" + std::to_string(static_cast<int>(random() % (2 * widest)) - widest);
+      text.append("e").append(std::to_string(static_cast<int>(random() % (2 * widest)) - widest));
     }
     ASSERT_EQ(std::bit_cast<std::uint64_t>(to_double(text)),
               std::bit_cast<std::uint64_t>(std::strtod(text.c_str(), nullptr)))
@@ -613,4 +614,4 @@ TEST(JsonNumber, texts_are_read_as_strtod_reads_them) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::json_text_test

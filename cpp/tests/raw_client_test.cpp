@@ -14,7 +14,7 @@
 #include "peer.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::raw_client_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -217,4 +217,4 @@ TEST(RawClient, a_check_ends_a_wait) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::raw_client_test

@@ -19,7 +19,7 @@
 #include "running_server.hpp"
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::server_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -453,4 +453,4 @@ TEST(Server, a_peer_that_was_gone_before_it_was_read_costs_one_line) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::server_test

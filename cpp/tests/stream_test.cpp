@@ -11,7 +11,7 @@
 #include "framecall/digest.hpp"
 #include "serving.hpp"
 
-namespace framecall {
+namespace framecall::stream_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -332,4 +332,4 @@ TEST(Stream, tells_when_another_attempt_is_worth_it) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::stream_test

@@ -13,7 +13,7 @@
 
 #include "peer.hpp"
 
-namespace framecall {
+namespace framecall::udp_client_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -198,4 +198,4 @@ TEST(UdpClient, a_late_reply_is_not_taken_for_one_to_the_next_request) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::udp_client_test

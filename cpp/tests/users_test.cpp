@@ -10,7 +10,7 @@
 
 #include "temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::users_test {
 namespace {
 
 std::string content_of(const std::filesystem::path& path) {
@@ -97,4 +97,4 @@ TEST(Users, have_names_that_fit_into_a_line) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::users_test

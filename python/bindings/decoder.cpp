@@ -14,8 +14,8 @@ namespace framecall::python {
 namespace {
 
 // What a Decoder object and the views of its block share. A view may outlive the Decoder: the block then stays.
-struct Stream {
-  explicit Stream(std::uint32_t max_header) : decoder(max_header) {}
+struct DecoderState {
+  explicit DecoderState(std::uint32_t max_header) : decoder(max_header) {}
 
   framecall::Decoder decoder;
   Header header;
@@ -31,14 +31,14 @@ struct Stream {
 // A piece of the block, as an exporter of its buffer.
 struct Space {
   PyObject head;
-  std::shared_ptr<Stream> stream;
+  std::shared_ptr<DecoderState> stream;
   char* data;
   Py_ssize_t size;
 };
 
 struct DecoderObject {
   PyObject head;
-  std::shared_ptr<Stream> stream;
+  std::shared_ptr<DecoderState> stream;
   PyObject* view;  // the memoryview that get_buffer() gave last: most reads get the same one again
   char* view_data;
 };
@@ -59,11 +59,11 @@ class Use {
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
   ~Use() { stream_->busy = false; }
-  Stream* operator->() const { return stream_.get(); }
-  const std::shared_ptr<Stream>& stream() const { return stream_; }
+  DecoderState* operator->() const { return stream_.get(); }
+  const std::shared_ptr<DecoderState>& stream() const { return stream_; }
 
  private:
-  std::shared_ptr<Stream> stream_;
+  std::shared_ptr<DecoderState> stream_;
 };
 
 // ---- the block and its views
@@ -84,9 +84,9 @@ void deallocate_space(PyObject* self) {
   Py_DECREF(type);
 }
 
-Ref make_view(const std::shared_ptr<Stream>& stream, std::span<char> space) {
+Ref make_view(const std::shared_ptr<DecoderState>& stream, std::span<char> space) {
   Ref exporter = own(space_type->tp_alloc(space_type, 0));
-  new (&as_space(exporter.get())->stream) std::shared_ptr<Stream>(stream);
+  new (&as_space(exporter.get())->stream) std::shared_ptr<DecoderState>(stream);
   as_space(exporter.get())->data = space.data();
   as_space(exporter.get())->size = static_cast<Py_ssize_t>(space.size());
   return own(PyMemoryView_FromObject(exporter.get()));
@@ -123,7 +123,7 @@ void commit(const Use& use, std::size_t size) {
   use->all_used = false;
 }
 
-Ref view_of(PyObject* self, const Use& use, std::span<char> space) {
+Ref block_view(PyObject* self, const Use& use, std::span<char> space) {
   DecoderObject* const decoder = as_decoder(self);
   if (decoder->view != nullptr && decoder->view_data == space.data()) {
     const Py_ssize_t size = PyObject_Size(decoder->view);
@@ -180,7 +180,7 @@ PyObject* decoder_get_buffer(PyObject* self, PyObject* size_hint) {
     const Use use(self);
     use->space_size = 0;
     const std::span<char> space = prepare(self, use, static_cast<std::size_t>(std::max<Py_ssize_t>(hint, 1)));
-    Ref view = view_of(self, use, space);
+    Ref view = block_view(self, use, space);
     use->space_size = space.size();
     return view;
   });
@@ -249,9 +249,9 @@ PyObject* decoder_offset(PyObject* self, void*) {
 
 PyObject* new_decoder(PyTypeObject* type, PyObject*, PyObject*) {
   return guard([&] {
-    auto stream = std::make_shared<Stream>(default_max_header_size);
+    auto stream = std::make_shared<DecoderState>(default_max_header_size);
     Ref self = own(type->tp_alloc(type, 0));
-    new (&as_decoder(self.get())->stream) std::shared_ptr<Stream>(std::move(stream));
+    new (&as_decoder(self.get())->stream) std::shared_ptr<DecoderState>(std::move(stream));
     return self;
   });
 }
@@ -271,7 +271,7 @@ int init_decoder(PyObject* self, PyObject* positional, PyObject* named) {
       }
       limit = static_cast<std::uint32_t>(value);
     }
-    auto stream = std::make_shared<Stream>(limit);
+    auto stream = std::make_shared<DecoderState>(limit);
     const Use use(self);
     const Ref old(std::exchange(as_decoder(self)->view, nullptr));
     as_decoder(self)->stream = std::move(stream);
@@ -289,7 +289,7 @@ void deallocate_decoder(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyMethodDef methods[] = {
+PyMethodDef decoder_methods[] = {
     {"get_buffer", decoder_get_buffer, METH_O,
      "get_buffer($self, sizehint, /)\n--\n\n"
      "Free space to read into, a writable memoryview of at least `sizehint` bytes (64 KiB if that is less): for\n"
@@ -346,7 +346,7 @@ PyMethodDef methods[] = {
      "framecall.ProtocolError: header length 542393671: must be 2 .. 1048576; the first bytes are HTTP: GET \n"},
     {}};
 
-PyGetSetDef properties[] = {
+PyGetSetDef decoder_properties[] = {
     {"body_left", decoder_body_left, nullptr, "Bytes of the current body that no event has brought yet.", nullptr},
     {"offset", decoder_offset, nullptr, "Bytes of the stream that events have been made of.", nullptr},
     {}};
@@ -387,8 +387,8 @@ void add_decoder(PyObject* module) {
   PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_decoder)},
                          {Py_tp_init, reinterpret_cast<void*>(init_decoder)},
                          {Py_tp_dealloc, reinterpret_cast<void*>(deallocate_decoder)},
-                         {Py_tp_methods, methods},
-                         {Py_tp_getset, properties},
+                         {Py_tp_methods, decoder_methods},
+                         {Py_tp_getset, decoder_properties},
                          {Py_tp_iter, reinterpret_cast<void*>(PyObject_SelfIter)},
                          {Py_tp_iternext, reinterpret_cast<void*>(decoder_iterate)},
                          {Py_tp_doc, const_cast<char*>(documentation)},

@@ -74,21 +74,21 @@ PyObject* new_event(PyTypeObject* python_type, PyObject* positional, PyObject* n
   });
 }
 
-int traverse(PyObject* self, visitproc visit, void* arg) {
+int event_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   for (PyObject* field : as_event(self)->fields) Py_VISIT(field);
   return 0;
 }
 
-int clear(PyObject* self) {
+int event_clear(PyObject* self) {
   for (PyObject*& field : as_event(self)->fields) Py_CLEAR(field);
   return 0;
 }
 
-void deallocate(PyObject* self) {
+void event_deallocate(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
   if (PyType_IS_GC(type)) PyObject_GC_UnTrack(self);
-  clear(self);
+  event_clear(self);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -101,7 +101,7 @@ Ref represent_field(PyObject* value) {
   return own(PyUnicode_FromFormat("<%zd bytes: %R...>", PyBytes_GET_SIZE(value), beginning.get()));
 }
 
-PyObject* represent(PyObject* self) {
+PyObject* event_represent(PyObject* self) {
   return guard([&] {
     const int entered = Py_ReprEnter(self);  // a header may have been made to hold its own event
     if (entered < 0) throw PyError();
@@ -148,7 +148,7 @@ PyObject* reduce(PyObject* self, PyObject*) {
   });
 }
 
-PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {}};
+PyMethodDef event_methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {}};
 
 void add_type(PyObject* module, EventType& event, const char* full_name, const char* documentation) {
   PyMemberDef members[3] = {};
@@ -161,15 +161,15 @@ void add_type(PyObject* module, EventType& event, const char* full_name, const c
     PyTuple_SET_ITEM(names.get(), i, own(PyUnicode_InternFromString(event.fields[i].name)).release());
   }
   PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(new_event)},
-                         {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
-                         {Py_tp_repr, reinterpret_cast<void*>(represent)},
+                         {Py_tp_dealloc, reinterpret_cast<void*>(event_deallocate)},
+                         {Py_tp_repr, reinterpret_cast<void*>(event_represent)},
                          {Py_tp_richcompare, reinterpret_cast<void*>(compare)},
                          {Py_tp_hash, reinterpret_cast<void*>(PyObject_HashNotImplemented)},
-                         {Py_tp_methods, methods},
+                         {Py_tp_methods, event_methods},
                          {Py_tp_members, members},
                          {Py_tp_doc, const_cast<char*>(documentation)},
-                         {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                         {Py_tp_clear, reinterpret_cast<void*>(clear)},
+                         {Py_tp_traverse, reinterpret_cast<void*>(event_traverse)},
+                         {Py_tp_clear, reinterpret_cast<void*>(event_clear)},
                          {0, nullptr}};
   // Only a dict can be part of a cycle.
   const bool collected = event.fields[0].type == &PyDict_Type;

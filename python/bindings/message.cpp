@@ -53,13 +53,13 @@ PyTypeObject* part_type = nullptr;
 
 Message* as_message(PyObject* self) { return reinterpret_cast<Message*>(self); }
 
-int traverse(PyObject* self, visitproc visit, void* arg) {
+int message_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(as_message(self)->value);
   return 0;
 }
 
-void deallocate(PyObject* self) {
+void message_deallocate(PyObject* self) {
   PyObject_GC_UnTrack(self);
   Message* const message = as_message(self);
   PyTypeObject* const type = Py_TYPE(self);
@@ -112,7 +112,7 @@ PyObject* arrays(PyObject* self, PyObject*) {
   });
 }
 
-PyObject* represent(PyObject* self) {
+PyObject* message_represent(PyObject* self) {
   return guard([&] {
     const Message* const message = as_message(self);
     const Py_ssize_t size = PyMemoryView_GET_BUFFER(body_view(self).get())->len;
@@ -151,17 +151,17 @@ PyGetSetDef reply_properties[] = {
     {}};
 
 PyType_Slot reply_slots[] = {{Py_tp_doc, const_cast<char*>("What a method answered: a result, and perhaps a body.")},
-                             {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
-                             {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                             {Py_tp_repr, reinterpret_cast<void*>(represent)},
+                             {Py_tp_dealloc, reinterpret_cast<void*>(message_deallocate)},
+                             {Py_tp_traverse, reinterpret_cast<void*>(message_traverse)},
+                             {Py_tp_repr, reinterpret_cast<void*>(message_represent)},
                              {Py_tp_methods, message_methods},
                              {Py_tp_members, reply_members},
                              {Py_tp_getset, reply_properties},
                              {0, nullptr}};
 PyType_Slot part_slots[] = {{Py_tp_doc, const_cast<char*>("A part of a stream: a value, and perhaps a body.")},
-                            {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
-                            {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                            {Py_tp_repr, reinterpret_cast<void*>(represent)},
+                            {Py_tp_dealloc, reinterpret_cast<void*>(message_deallocate)},
+                            {Py_tp_traverse, reinterpret_cast<void*>(message_traverse)},
+                            {Py_tp_repr, reinterpret_cast<void*>(message_represent)},
                             {Py_tp_methods, message_methods},
                             {Py_tp_members, part_members},
                             {Py_tp_getset, part_properties},

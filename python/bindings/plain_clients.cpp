@@ -68,7 +68,7 @@ auto blocking(PyObject* self, Call call) {
   return call(*state->client);
 }
 
-Ref to_bytes(std::string_view text) {
+Ref text_to_bytes(std::string_view text) {
   return own(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
 }
 
@@ -235,7 +235,7 @@ PyObject* raw_receive(PyObject* self, PyObject* arguments, PyObject* named) {
     Py_ssize_t size = 1024;
     if (PyArg_ParseTupleAndKeywords(arguments, named, "|n:receive", names, &size) == 0) throw PyError();
     if (size < 1) raise(PyExc_ValueError, "max_size: at least 1, not %zd", size);
-    return to_bytes(
+    return text_to_bytes(
         blocking<RawClient>(self, [&](RawClient& client) { return client.receive(static_cast<std::size_t>(size)); }));
   });
 }
@@ -337,7 +337,7 @@ int init_udp(PyObject* self, PyObject* arguments, PyObject* named) {
   return initialize<UdpClient>(self, arguments, named, "U|$d:UdpClient", 5.0);
 }
 
-Ref bytes_or_none(const std::optional<std::string>& datagram) { return datagram ? to_bytes(*datagram) : none(); }
+Ref bytes_or_none(const std::optional<std::string>& datagram) { return datagram ? text_to_bytes(*datagram) : none(); }
 
 PyObject* udp_request(PyObject* self, PyObject* data) {
   return guard([&] {

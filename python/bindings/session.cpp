@@ -38,8 +38,8 @@ struct Waiting {
   Clock::time_point deadline;
 };
 
-struct State {
-  State(std::uint32_t max_header, std::uint64_t max_body, std::size_t most)
+struct SessionState {
+  SessionState(std::uint32_t max_header, std::uint64_t max_body, std::size_t most)
       : reader(max_header, max_body), max_in_flight(most) {}
 
   ReplyReader reader;
@@ -51,7 +51,7 @@ struct State {
   Clock::time_point alarm = Clock::time_point::max();
   Ref loop, loop_named, future_type, write, call_soon, flush, wake;
   Ref on_room;  // somebody waits for fewer calls in flight
-  Ref view;  // of the reader's block
+  Ref view;     // of the reader's block
   char* viewed = nullptr;
   std::size_t viewed_size = 0;
   bool corked = false, lost = false;
@@ -59,10 +59,10 @@ struct State {
 
 struct SessionObject {
   PyObject head;
-  std::optional<State> state;
+  std::optional<SessionState> state;
 };
 
-State& state_of(PyObject* self) {
+SessionState& state_of(PyObject* self) {
   auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) raise(PyExc_RuntimeError, "Session.__init__() was not called");
   return *state;
@@ -70,7 +70,7 @@ State& state_of(PyObject* self) {
 
 PyObject* new_session(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* const self = type->tp_alloc(type, 0);
-  if (self != nullptr) new (&reinterpret_cast<SessionObject*>(self)->state) std::optional<State>();
+  if (self != nullptr) new (&reinterpret_cast<SessionObject*>(self)->state) std::optional<SessionState>();
   return self;
 }
 
@@ -90,18 +90,19 @@ int init_session(PyObject* self, PyObject* arguments, PyObject*) {
   return done ? 0 : -1;
 }
 
-int traverse(PyObject* self, visitproc visit, void* arg) {
+int session_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   const auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (const Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
+  for (const Ref* ref :
+       {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
     Py_VISIT(ref->get());
   }
   for (const auto& [id, one] : state->waiting) Py_VISIT(one.target.get());
   return 0;
 }
 
-int clear(PyObject* self) {
+int session_clear(PyObject* self) {
   auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
   for (Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
@@ -111,7 +112,7 @@ int clear(PyObject* self) {
   return 0;
 }
 
-void deallocate(PyObject* self) {
+void session_deallocate(PyObject* self) {
   PyObject_GC_UnTrack(self);
   PyTypeObject* const type = Py_TYPE(self);
   std::destroy_at(&reinterpret_cast<SessionObject*>(self)->state);
@@ -124,7 +125,7 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
   return guard([&] {
     PyObject *loop = nullptr, *future_type = nullptr, *write = nullptr, *wake = nullptr;
     if (PyArg_ParseTuple(arguments, "OOOO:attach", &loop, &future_type, &write, &wake) == 0) throw PyError();
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     state.loop = borrow(loop);
     state.future_type = borrow(future_type);
     state.write = borrow(write);
@@ -138,10 +139,10 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
 
 // ---- how many
 
-bool has_room(const State& state) { return state.waiting.size() < state.max_in_flight; }
+bool has_room(const SessionState& state) { return state.waiting.size() < state.max_in_flight; }
 
 // For whatever ends calls, at its end.
-void tell_about_room(State& state) {
+void tell_about_room(SessionState& state) {
   if (!state.on_room || !has_room(state)) return;
   const Ref function = std::exchange(state.on_room, Ref());
   own(PyObject_CallNoArgs(function.get()));
@@ -150,7 +151,7 @@ void tell_about_room(State& state) {
 // call_when_room(function): once, when fewer than max_in_flight calls are.
 PyObject* call_when_room(PyObject* self, PyObject* function) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     state.on_room = borrow(function);
     return none();
   });
@@ -158,7 +159,7 @@ PyObject* call_when_room(PyObject* self, PyObject* function) {
 
 // ---- out
 
-void write_out(State& state) {
+void write_out(SessionState& state) {
   if (state.out.empty() || !state.write) return;
   const Ref bytes = own(PyBytes_FromStringAndSize(state.out.data(), static_cast<Py_ssize_t>(state.out.size())));
   state.out.clear();
@@ -167,7 +168,7 @@ void write_out(State& state) {
 
 PyObject* flush(PyObject* self, PyObject*) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     state.corked = false;
     write_out(state);
     return none();
@@ -175,7 +176,7 @@ PyObject* flush(PyObject* self, PyObject*) {
 }
 
 // At once if nobody else waits for an answer, else together with what else this turn of the loop brings.
-void send(State& state, std::string_view head, const OutBody& body, bool at_once) {
+void send(SessionState& state, std::string_view head, const OutBody& body, bool at_once) {
   state.out += head;
   if (body.view().size() >= direct_from) {
     write_out(state);
@@ -191,7 +192,7 @@ void send(State& state, std::string_view head, const OutBody& body, bool at_once
   }
 }
 
-void set_alarm(State& state, Clock::time_point deadline) {
+void set_alarm(SessionState& state, Clock::time_point deadline) {
   if (deadline >= state.alarm) return;
   state.alarm = deadline;
   const std::chrono::duration<double> left = deadline - Clock::now();
@@ -199,7 +200,7 @@ void set_alarm(State& state, Clock::time_point deadline) {
 }
 
 // The frame of a call; who waits for its answer is noted under last_id.
-void begin(State& state, std::string_view method, std::string_view params, const OutBody& body,
+void begin(SessionState& state, std::string_view method, std::string_view params, const OutBody& body,
            const CallOptions& options, Wanted wanted, Ref target) {
   if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
   const std::uint64_t id = state.last_id + 1;
@@ -214,7 +215,7 @@ void begin(State& state, std::string_view method, std::string_view params, const
   send(state, head, body, alone);
 }
 
-Ref new_future(State& state) {
+Ref new_future(SessionState& state) {
   PyObject* arguments[] = {nullptr, state.loop.get()};
   return own(PyObject_Vectorcall(state.future_type.get(), arguments + 1, 0 | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                  state.loop_named.get()));
@@ -222,7 +223,7 @@ Ref new_future(State& state) {
 
 PyObject* start_call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     Scratch params;
     const CallArguments given("call", arguments, count, names, params.text);
     const OutBody body(given.body);
@@ -248,7 +249,7 @@ struct Asked {
 
 PyObject* start_request(PyObject* self, PyObject* arguments, PyObject* named) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const Asked call("request", arguments, named);
     Ref future = new_future(state);
     begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
@@ -259,7 +260,7 @@ PyObject* start_request(PyObject* self, PyObject* arguments, PyObject* named) {
 // start_stream(target, method, ...)
 PyObject* start_stream(PyObject* self, PyObject* arguments, PyObject* named) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const Ref rest = own(PyTuple_GetSlice(arguments, 1, PyTuple_GET_SIZE(arguments)));
     const Asked call("stream", rest.get(), named);
     begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::parts,
@@ -270,7 +271,7 @@ PyObject* start_stream(PyObject* self, PyObject* arguments, PyObject* named) {
 
 PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     Scratch params;
     const CallArguments given("notify", arguments, count, names, params.text);
     const OutBody body(given.body);
@@ -285,7 +286,7 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
 // send_part(id, value, body, more)
 PyObject* send_part(PyObject* self, PyObject* arguments) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     unsigned long long id = 0;
     PyObject *value = nullptr, *given = nullptr;
     int more = 0;
@@ -307,7 +308,7 @@ PyObject* send_part(PyObject* self, PyObject* arguments) {
 // cancel(id): nobody waits for it any more.
 PyObject* cancel(PyObject* self, PyObject* number) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const std::uint64_t id = PyLong_AsUnsignedLongLong(number);
     if (PyErr_Occurred() != nullptr) throw PyError();
     if (!state.waiting.contains(id) || !state.write) return none();
@@ -358,7 +359,7 @@ std::uint64_t to_id(const std::string& text) {
   return problem == std::errc() && end == text.data() + text.size() ? id : 0;
 }
 
-void deliver(State& state, CallReply& reply) {
+void deliver(SessionState& state, CallReply& reply) {
   if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up on the connection
   const auto found = state.waiting.find(to_id(reply.id));
   if (found == state.waiting.end()) return;  // cancelled, or late
@@ -385,7 +386,7 @@ void deliver(State& state, CallReply& reply) {
 
 PyObject* get_buffer(PyObject* self, PyObject*) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const std::span<char> room = state.reader.prepare();
     if (!state.view || state.viewed != room.data() || state.viewed_size != room.size()) {  // nearly always the same
       state.view = own(PyMemoryView_FromMemory(room.data(), static_cast<Py_ssize_t>(room.size()), PyBUF_WRITE));
@@ -398,7 +399,7 @@ PyObject* get_buffer(PyObject* self, PyObject*) {
 
 PyObject* buffer_updated(PyObject* self, PyObject* size) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const std::size_t count = PyLong_AsSize_t(size);
     if (PyErr_Occurred() != nullptr) throw PyError();
     state.reader.commit(count);
@@ -411,7 +412,7 @@ PyObject* buffer_updated(PyObject* self, PyObject* size) {
 // fail(exception): the connection is gone; everybody gets it.
 PyObject* fail(PyObject* self, PyObject* exception) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     state.lost = true;
     for (Ref* ref : {&state.write, &state.call_soon, &state.flush, &state.wake}) ref->reset();
     const auto waiting = std::exchange(state.waiting, {});
@@ -423,7 +424,7 @@ PyObject* fail(PyObject* self, PyObject* exception) {
 // expire(make_error): ends the calls whose deadline has passed with make_error(), and sets the alarm for the next one.
 PyObject* expire(PyObject* self, PyObject* make_error) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     const auto now = Clock::now();
     std::vector<std::uint64_t> late;
     state.alarm = Clock::time_point::max();
@@ -458,7 +459,7 @@ PyObject* in_flight(PyObject* self, void*) {
 // Whether another call may begin now; behind those who wait.
 PyObject* ready(PyObject* self, void*) {
   return guard([&] {
-    const State& state = state_of(self);
+    const SessionState& state = state_of(self);
     const bool is = !state.lost && !state.reader.closing() && !state.on_room && has_room(state);
     return own(PyBool_FromLong(is ? 1 : 0));
   });
@@ -466,41 +467,41 @@ PyObject* ready(PyObject* self, void*) {
 // No call should begin here any more.
 PyObject* closing(PyObject* self, void*) {
   return guard([&] {
-    State& state = state_of(self);
+    SessionState& state = state_of(self);
     return own(PyBool_FromLong(state.lost || state.reader.closing() ? 1 : 0));
   });
 }
 
-PyMethodDef methods[] = {{"attach", attach, METH_VARARGS, nullptr},
-                         {"flush", flush, METH_NOARGS, nullptr},
-                         {"start_call", as_method(start_call), METH_FASTCALL | METH_KEYWORDS, nullptr},
-                         {"start_request", as_method(start_request), METH_VARARGS | METH_KEYWORDS, nullptr},
-                         {"start_stream", as_method(start_stream), METH_VARARGS | METH_KEYWORDS, nullptr},
-                         {"start_notify", as_method(start_notify), METH_FASTCALL | METH_KEYWORDS, nullptr},
-                         {"send_part", send_part, METH_VARARGS, nullptr},
-                         {"cancel", cancel, METH_O, nullptr},
-    {"call_when_room", call_when_room, METH_O, nullptr},
-                         {"get_buffer", get_buffer, METH_O, nullptr},
-                         {"buffer_updated", buffer_updated, METH_O, nullptr},
-                         {"fail", fail, METH_O, nullptr},
-                         {"expire", expire, METH_O, nullptr},
-                         {}};
+PyMethodDef session_methods[] = {{"attach", attach, METH_VARARGS, nullptr},
+                                 {"flush", flush, METH_NOARGS, nullptr},
+                                 {"start_call", as_method(start_call), METH_FASTCALL | METH_KEYWORDS, nullptr},
+                                 {"start_request", as_method(start_request), METH_VARARGS | METH_KEYWORDS, nullptr},
+                                 {"start_stream", as_method(start_stream), METH_VARARGS | METH_KEYWORDS, nullptr},
+                                 {"start_notify", as_method(start_notify), METH_FASTCALL | METH_KEYWORDS, nullptr},
+                                 {"send_part", send_part, METH_VARARGS, nullptr},
+                                 {"cancel", cancel, METH_O, nullptr},
+                                 {"call_when_room", call_when_room, METH_O, nullptr},
+                                 {"get_buffer", get_buffer, METH_O, nullptr},
+                                 {"buffer_updated", buffer_updated, METH_O, nullptr},
+                                 {"fail", fail, METH_O, nullptr},
+                                 {"expire", expire, METH_O, nullptr},
+                                 {}};
 
-PyGetSetDef properties[] = {{"last_id", last_id, nullptr, nullptr, nullptr},
-                            {"in_flight", in_flight, nullptr, nullptr, nullptr},
-                            {"ready", ready, nullptr, nullptr, nullptr},
-                            {"closing", closing, nullptr, nullptr, nullptr},
-                            {}};
+PyGetSetDef session_properties[] = {{"last_id", last_id, nullptr, nullptr, nullptr},
+                                    {"in_flight", in_flight, nullptr, nullptr, nullptr},
+                                    {"ready", ready, nullptr, nullptr, nullptr},
+                                    {"closing", closing, nullptr, nullptr, nullptr},
+                                    {}};
 
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, /)\n--\n\n"
                                                      "One connection of framecall.aio.Client, without the socket.\n")},
                        {Py_tp_new, reinterpret_cast<void*>(new_session)},
                        {Py_tp_init, reinterpret_cast<void*>(init_session)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
-                       {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(clear)},
-                       {Py_tp_methods, methods},
-                       {Py_tp_getset, properties},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(session_deallocate)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(session_traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(session_clear)},
+                       {Py_tp_methods, session_methods},
+                       {Py_tp_getset, session_properties},
                        {0, nullptr}};
 PyType_Spec spec{"framecall._core.Session", sizeof(SessionObject), 0,
                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
