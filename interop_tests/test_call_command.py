@@ -365,15 +365,17 @@ def test_digests_are_checked_by_both_sides(program, serve):
 
 
 def test_notifications_wait_for_nothing(program):
-    came = []
+    came, arrived = [], threading.Event()
 
     def serve(sock):
         came.append(reference.receive(sock))
+        arrived.set()
         assert peers.read_to_end(sock) == b""
 
     with Peer(serve) as peer:
         arguments = ["call", peer.address, "log", "text=hello", "--body", "-", "--notify"]
         assert run(program, *arguments, stdin=BINARY) == (b"", "")
+        assert arrived.wait(PATIENCE)  # the command may be gone before it is even accepted
     (header, body), = came
     assert header == {"jsonrpc": "2.0", "method": "log", "params": {"text": "hello"}, "body_size": len(BINARY)}
     assert body == BINARY

@@ -274,7 +274,7 @@ def test_chat_escapes_on_a_terminal_only(program):
         with chat_on_terminal(program, port) as terminal:
             terminal.expect("> ")
             terminal.type("x\r")
-            terminal.expect("\\x1b[31mred\\x07\ttab\r\nline \\xff你好\\xc2\\x9b\r\n")
+            terminal.expect("\\x1b[31mred\\x07\ttab\r\nline \\xff你好\\xc2\\x9b\r\n> ")
             terminal.type("\x04")
             assert terminal.wait() == 0
         thread.join(PATIENCE)

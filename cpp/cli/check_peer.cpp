@@ -153,6 +153,11 @@ Peer& Peer::operator=(Peer&& other) noexcept {
   return *this;
 }
 
+void Peer::keep_little() {
+  const int size = 16 * 1024;
+  ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
 void Peer::send(std::string_view bytes) {
   transcript_->sent(bytes);
   while (!bytes.empty() && !broken_) {

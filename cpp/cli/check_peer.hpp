@@ -75,6 +75,8 @@ class Peer {
   void send_each_byte(std::string_view bytes, milliseconds pause);
   /// Nothing is read while we send.
   void hold_back() { reads_while_sending_ = false; }
+  /// The kernel keeps little of what comes, so that a peer soon notices that nobody reads. Before anything is sent.
+  void keep_little();
   /// The peer took not all of what was sent.
   bool broken() const { return broken_; }
 
