@@ -146,6 +146,14 @@ def test_our_server_passes_everything(program, serve):
     assert server.names() == [] and not server.parts(), "it cleans up"
 
 
+@pytest.mark.parametrize("kind", ["def", "async"])
+def test_the_server_of_the_package_passes_everything(program, tmp_path, kind):
+    pytest.importorskip("framecall")
+    with python_server("package_server.py", tmp_path, kind) as address:
+        cases, summary = results(program, address, "--root", tmp_path)
+    assert bad_ones(cases) == {} and summary["skipped"] == summary["not_run"] == 0
+
+
 def test_the_reference_server_passes_everything(program, tmp_path):
     with python_server("reference_server.py", tmp_path) as address:
         cases, _ = results(program, address, "--root", tmp_path)
