@@ -5,6 +5,7 @@
 Every expectation is stated here by hand. Nothing is computed with a decoder or with `json.loads`, so
 that a mistake there cannot hide in the data.
 """
+import hashlib
 import json
 import os
 import struct
@@ -23,6 +24,7 @@ ABOUT = [
     "it then ends the connection itself. An error's message is for people: compare `id`, `error.code` and `result`.",
     "`uploads`: frames that are files, sent to a server with an empty root folder; `stored` is in it afterwards, by name,",
     "and nothing else; `error`: the code of the refusal that ends the connection, absent: there is no answer.",
+    "`dialects`: the bytes `send` to a server of that dialect with `files`; it says `receive`, and has `stored` afterwards.",
     "A text may be a list: its items, each a text or [text, count], joined; this goes for hex too.",
 ]
 
@@ -459,15 +461,62 @@ for bad in ("true", "1.0", '"1"', "null", "-1", "9223372036854775808"):
 upload("spellings that differ", ('{"file_name": "x", "file_size": 1, "file_siz": 2}', b"xy"), error=-32600)
 upload("no name", ('{"file_size": 1}', b"x"), error=-32600)
 
+dialect_cases = []
+
+
+def dialect(name, dialect_name, sent, received=b"", files=None, stored=None):
+    """`sent` and `received` as they are on the wire. `files`: what the server has before; `stored`: and afterwards, more."""
+    before = files or {}
+    after = dict(before, **(stored or {}))
+    dialect_cases.append({"name": name, "dialect": dialect_name, "files": {key: as_hex(body) for key, body in before.items()},
+                          "send": as_hex(sent), "receive": as_hex(received),
+                          "stored": {key: as_hex(body) for key, body in after.items()}})
+
+
+def headed(layout, header, body=b""):
+    """`layout`: of struct.pack, or %-format for a length that is text."""
+    encoded = header.encode()
+    prefix = b"%04d" % len(encoded) if layout == "decimal" else struct.pack(layout, len(encoded))
+    return prefix + encoded + body
+
+
+ONE = '{"file_name": "a.txt", "file_size": 5}'
+for layout, dialect_name in (("<i", "default"), (">I", "big-endian"), ("<q", "eight-bytes"), ("decimal", "ascii-length"),
+                             ("<i", "published"), ("<i", "auto"), (">I", "auto"), ("<q", "auto"), ("decimal", "auto")):
+    dialect("an upload: %s, length as %s" % (dialect_name, layout), dialect_name, headed(layout, ONE, b"hello"),
+            stored={"a.txt": b"hello"})
+dialect("uploads that are acknowledged by a text", "acknowledged", 2 * headed("<i", ONE, b"hello"), b"200200",
+        stored={"a.txt": b"hello"})
+GO = headed("<i", '{"status": 200}')
+dialect("an upload that waits twice", "go-ahead",
+        headed("<i", '{"cmd": "put", "filename": "a.txt", "filesize": 5}', b"hello"), GO + GO, stored={"a.txt": b"hello"})
+HELLO_MD5 = hashlib.md5(b"hello").hexdigest()
+dialect("an MD5 in the header", "md5-header",
+        headed("<i", '{"filename": "a.txt", "md5": "%s", "file_size": 5}' % HELLO_MD5, b"hello"), stored={"a.txt": b"hello"})
+dialect("an MD5 behind the file", "md5-trailer",
+        headed("<i", '{"filename": "a.txt", "file_size": 5}', b"hello" + HELLO_MD5.encode()), stored={"a.txt": b"hello"})
+dialect("a framed request that stores a file", "framed",
+        headed("<i", '{"cmd": "put", "filename": "a.txt", "filesize": 5}', b"hello"), stored={"a.txt": b"hello"})
+dialect("a framed request that gets a file", "framed", headed("<i", '{"cmd": "get", "filename": "a.txt"}'),
+        headed("<i", '{"filename": "a.txt", "filesize": 5}', b"hello"), files={"a.txt": b"hello"})
+dialect("a file that is not there has size 0", "framed", headed("<i", '{"cmd": "get", "filename": "b.txt"}'),
+        headed("<i", '{"filename": "b.txt", "filesize": 0}'), files={"a.txt": b"hello"})
+dialect("a framed list", "framed", headed("<i", '{"cmd": "ls"}'), headed("<i", '{"total_size": 6}', b"a.txt\n"),
+        files={"a.txt": b"hello"})
+dialect("a message comes back as it was", "messages", headed("<i", '{"method":"hi", "n": 1.50}'),
+        headed("<i", '{"method":"hi", "n": 1.50}'))
+dialect("2-byte lengths, and content-length", "real-python",
+        headed(">H", '{"file_name": "a.txt", "content-length": 5}', b"hello"), stored={"a.txt": b"hello"})
+
 
 def text():
     def one_per_line(cases):
         return "[\n  " + ",\n  ".join(json.dumps(entry) for entry in cases) + "\n ]"
     names = [entry["name"] for entry in decode_cases]
     assert len(names) == len(set(names)), "two cases of one name"
-    return '{\n "about": %s,\n "decode": %s,\n "encode": %s,\n "calls": %s,\n "uploads": %s\n}\n' % (
+    return '{\n "about": %s,\n "decode": %s,\n "encode": %s,\n "calls": %s,\n "uploads": %s,\n "dialects": %s\n}\n' % (
         json.dumps(ABOUT, indent=2), one_per_line(decode_cases), one_per_line(encode_cases), one_per_line(call_cases),
-        one_per_line(upload_cases))
+        one_per_line(upload_cases), one_per_line(dialect_cases))
 
 
 def path():
@@ -477,5 +526,6 @@ def path():
 if __name__ == "__main__":
     with open(path(), "w", encoding="ascii", newline="\n") as f:
         f.write(text())
-    print("%s: %d to decode, %d to encode, %d calls, %d uploads" % (
-        path(), len(decode_cases), len(encode_cases), len(call_cases), len(upload_cases)))
+    print("%s: %d to decode, %d to encode, %d calls, %d uploads, %d dialects" % (
+        path(), len(decode_cases), len(encode_cases), len(call_cases), len(upload_cases),
+        len(dialect_cases)))

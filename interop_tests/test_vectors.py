@@ -131,6 +131,21 @@ def test_uploads(serve, case, tmp_path):
         assert peers.error_of(said)["code"] == case["error"]
     else:
         assert said == b""
-    stored = {name: peers.read(os.path.join(server.root, name)).hex() for name in os.listdir(server.root)
-              if name != ".framecall"}
-    assert stored == {name: expand(content) for name, content in case["stored"].items()}
+    assert stored_by(server) == {name: expand(content) for name, content in case["stored"].items()}
+
+
+def stored_by(server):
+    return {name: peers.read(os.path.join(server.root, name)).hex() for name in os.listdir(server.root)
+            if name != ".framecall"}
+
+
+@by_name(VECTORS["dialects"])
+def test_dialects(serve, case):
+    server = serve("--dialect", case["dialect"])
+    for name, content in case["files"].items():
+        with open(os.path.join(server.root, name), "wb") as f:
+            f.write(bytes.fromhex(expand(content)))
+    with peers.connect(server.port) as sock:
+        assert peers.send_all(sock, bytes.fromhex(expand(case["send"])))
+        assert peers.finish(sock).hex() == expand(case["receive"])
+    assert stored_by(server) == {name: expand(content) for name, content in case["stored"].items()}
