@@ -20,9 +20,9 @@ CONSUMER = os.path.join(SOURCE, "cpp", "tests", "consumer")
 pytestmark = pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "build.ninja")), reason="no build tree " + BUILD)
 
 
-def run(*command, **environment):
+def run(*command, timeout=280, **environment):
     result = subprocess.run(command, env=dict(clean_environment(), **environment), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=280)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout)
     output = result.stdout.decode(errors="replace")
     assert result.returncode == 0, "%s\n%s" % (" ".join(command), output[-20000:])
     return output
@@ -100,6 +100,7 @@ def test_installed_files(prefix):
                 assert not re.search("include [<\"](asio|spdlog|fmt|CLI)", f.read()), name
 
 
+@pytest.mark.timeout(900)  # all of it is compiled, where ccache knows nothing
 def test_wheel(tmp_path):
     """The source archive makes the wheel, and the wheel works with nothing else installed."""
     pytest.importorskip("scikit_build_core")
@@ -115,7 +116,7 @@ def test_wheel(tmp_path):
     run("tar", "-xzf", os.path.join(work, archive), "-C", work)
     run(sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", work,
         "--config-settings=cmake.define.FRAMECALL_WERROR=ON", os.path.join(work, archive[:-len(".tar.gz")]),
-        CXX=compiler())
+        CXX=compiler(), timeout=800)
     wheel, = [os.path.join(work, name) for name in os.listdir(work) if name.endswith(".whl")]
     assert os.path.getsize(wheel) < 3 << 20
 

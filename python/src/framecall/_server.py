@@ -231,10 +231,13 @@ class Server:
         """start(), then serves until stop() is called elsewhere, or SIGINT or SIGTERM comes (in the main thread): then
         stop()."""
         interrupted = threading.Event()
-        before: Any = None
-        main = threading.current_thread() is threading.main_thread()
-        if main:
-            before = signal.signal(signal.SIGTERM, lambda *_: interrupted.set())
+        before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            # No KeyboardInterrupt: it might come in the middle of start(). A handler of the program's own stays.
+            numbers = [signal.SIGTERM]
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                numbers.append(signal.SIGINT)
+            before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in numbers}
         try:
             self.start()
             while not self._ended.is_set() and not interrupted.is_set():
@@ -243,8 +246,8 @@ class Server:
         except KeyboardInterrupt:
             pass
         finally:
-            if main:
-                signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
             self.stop()
 
     def __enter__(self) -> Server:
