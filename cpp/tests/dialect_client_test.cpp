@@ -141,12 +141,13 @@ TEST(DialectClient, fills_the_folder_of_a_server) {
   const Endpoint tcp = server.listen(Endpoint::parse("127.0.0.1:0"));
   const Endpoint un = server.listen(Endpoint::parse("unix:" + (folder / "s").string()));
   server.start();
-  make_file(folder / "big", some_bytes(20 << 20));
+  const std::string content = some_bytes(20 << 20);
+  make_file(folder / "big", content);
   for (const Endpoint& endpoint : {tcp, un}) {
     DialectClient client(endpoint);
     client.send_file(folder / "big", "big" + std::to_string(endpoint.port));
     EXPECT_TRUE(client.finish());
-    EXPECT_TRUE(content_of(root / ("big" + std::to_string(endpoint.port))) == some_bytes(20 << 20));
+    EXPECT_TRUE(content_of(root / ("big" + std::to_string(endpoint.port))) == content);
     DialectClient refused(endpoint);
     try {
       refused.send_file(folder / "big", "..");

@@ -27,11 +27,6 @@ std::string content(std::size_t size) {
   return text;
 }
 
-std::string read_file(const fs::path& path) {
-  std::ifstream stream(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
 struct Files {
   Files() : client(server.tcp) {}
   fs::path make(const std::string& name, const std::string& text) {
@@ -59,10 +54,10 @@ TEST(FileClient, puts_and_gets) {
     const Transfer put = files.client.put(source, name, options);
     EXPECT_EQ(told, size);
     EXPECT_EQ(put.moved, size);
-    EXPECT_EQ(read_file(files.stored(name)), text);
+    EXPECT_EQ(content_of(files.stored(name)), text);
     const Transfer got = files.client.get(name, target);
     EXPECT_EQ(got.size, size);
-    EXPECT_EQ(read_file(target), text);
+    EXPECT_EQ(content_of(target), text);
     EXPECT_FALSE(fs::exists(files.folder.path() / "target.part"));
     const FileInfo info = files.client.stat(name);
     EXPECT_EQ(info.size, size);
@@ -98,7 +93,7 @@ TEST(FileClient, goes_on_with_a_put_that_was_cut_off) {
   const Transfer rest = other.put(source, "f", options);
   EXPECT_LT(rest.moved, 13000000u);
   EXPECT_GT(rest.moved, 1000000u);
-  EXPECT_EQ(read_file(files.stored("f")), text);
+  EXPECT_EQ(content_of(files.stored("f")), text);
   EXPECT_EQ(other.put(source, "f", options).moved, 0u) << "it is there already";
 }
 
@@ -114,7 +109,7 @@ TEST(FileClient, does_not_go_on_with_a_part_of_another_file) {
   options.resume = true;
   const std::string text(9000000, 'z');
   EXPECT_EQ(files.client.put(files.make("two", text), "f", options).moved, text.size());
-  EXPECT_EQ(read_file(files.stored("f")), text);
+  EXPECT_EQ(content_of(files.stored("f")), text);
 }
 
 TEST(FileClient, goes_on_with_a_get_that_was_cut_off) {
@@ -134,7 +129,7 @@ TEST(FileClient, goes_on_with_a_get_that_was_cut_off) {
   const Transfer rest = files.client.get("f", target, options);
   EXPECT_LT(rest.moved, 12000000u);
   EXPECT_EQ(rest.size, text.size());
-  EXPECT_EQ(read_file(target), text);
+  EXPECT_EQ(content_of(target), text);
   // A part of what is not there any more is not gone on with.
   options.progress = [](std::uint64_t, std::uint64_t) { throw Stop(); };
   EXPECT_THROW(files.client.get("f", target, options), Stop);
@@ -143,7 +138,7 @@ TEST(FileClient, goes_on_with_a_get_that_was_cut_off) {
   fs::last_write_time(files.stored("f"), fs::file_time_type::clock::now() + std::chrono::hours(1));
   options.progress = nullptr;
   EXPECT_EQ(files.client.get("f", target, options).moved, other.size());
-  EXPECT_EQ(read_file(target), other);
+  EXPECT_EQ(content_of(target), other);
 }
 
 TEST(FileClient, says_why_not) {

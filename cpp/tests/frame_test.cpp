@@ -135,7 +135,8 @@ TEST(Vectors, every_stream_is_decoded) {
 }
 
 TEST(Vectors, every_split_point_comes_to_the_same_in_every_way) {
-  for (const Vector& vector : vectors()) {
+  for (std::size_t number = 0; number < vectors().size(); number += exhaustive_step) {
+    const Vector& vector = vectors()[number];
     const Outcome whole = decode(vector, {}, Way::feed);
     for (std::size_t point : split_points(vector)) {
       for (Way way : ways) {
@@ -196,7 +197,7 @@ TEST(Vectors, every_shorter_stream_says_the_same_so_far) {
 TEST(Vectors, every_corrupted_byte_comes_to_the_same_at_every_split_point) {
   std::size_t streams = 0;
   for (const Vector& vector : small_vectors(200)) {
-    for (std::size_t place = 0; place < vector.bytes.size(); ++place) {
+    for (std::size_t place = 0; place < vector.bytes.size(); place += exhaustive_step) {
       const auto byte = static_cast<unsigned char>(vector.bytes[place]);
       for (int value : std::set<int>{0x00, '"', '9', 0x80, byte ^ 1, byte ^ 0x20}) {
         if (value == byte) continue;

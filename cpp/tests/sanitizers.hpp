@@ -8,3 +8,10 @@ inline constexpr bool sanitized = __has_feature(address_sanitizer) || __has_feat
 #else
 inline constexpr bool sanitized = false;
 #endif
+
+// Steps through all cases of what has no threads: under ThreadSanitizer, which finds nothing there and is slow, some do.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr int exhaustive_step = 8;
+#else
+inline constexpr int exhaustive_step = 1;
+#endif

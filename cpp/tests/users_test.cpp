@@ -13,11 +13,6 @@
 namespace framecall::users_test {
 namespace {
 
-std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 TEST(Users, know_their_passwords_and_no_others) {
   Users users;
   users.set("ann", "secret");

@@ -262,7 +262,7 @@ def test_a_stream_that_is_cancelled(client):
 def test_a_call_that_is_late(client):
     began = time.monotonic()
     with pytest.raises(TimeoutError):
-        client.call("sleep_later", 20, timeout=0.15)
+        client.call("sleep_later", 6, timeout=0.15)
     assert 0.1 < time.monotonic() - began < 5
     with (
         answering() as address,
@@ -289,7 +289,7 @@ def test_a_connection_that_breaks_under_a_call():
 
         def call():
             try:
-                client.call("sleep_later", 20)
+                client.call("sleep_later", 3)
             except framecall.UnavailableError as error:
                 caught.append(error)
 
@@ -405,7 +405,7 @@ def test_ctrl_c_ends_a_call(client):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        client.call("sleep_later", 20)
+        client.call("sleep_later", 6)
     assert time.monotonic() - began < 5
     assert client.call("add", 1, 1) == 2
 
