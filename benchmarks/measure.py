@@ -98,6 +98,22 @@ def ratio(values, reference):
     return statistics.median(a / b for a, b in zip(values, reference))
 
 
+def target(row, what, values, wanted, higher=True):
+    """A promise and what came of it: `values` has one figure a round, mostly a ratio within that round."""
+    figures = summary(values)
+    met = figures["median"] >= wanted if higher else figures["median"] <= wanted
+    return {"row": row, "what": what, "wanted": wanted, "higher": higher, "met": met, **figures}
+
+
+def print_targets(targets):
+    rows = [["target", "wanted", "median", "min", "max", "met"]]
+    for line in targets:
+        figures = [f"{line[key]:.3g}" for key in ("median", "min", "max")]
+        wanted = "{} {:g}".format("≥" if line["higher"] else "≤", line["wanted"])
+        rows.append([f"{line['row']}: {line['what']}", wanted, *figures, "yes" if line["met"] else "NO"])
+    print_table(rows)
+
+
 def busy_cpu():
     """CPU seconds that the whole machine has worked since it started."""
     with open("/proc/stat") as f:
