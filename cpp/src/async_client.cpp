@@ -140,7 +140,7 @@ asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> clien
     }
     link->add(id, single);
     link->set_deadline(id, deadline);
-    link->send(call.encode(id, left_until(deadline)), std::move(sent));
+    link->send(call.encode(id, deadline), std::move(sent));
     auto reply = suspend([link, id, single](const Complete& complete, const OnCancel& on_cancel) {
       on_cancel([link, id, single] { link->cancel(id, aborted(single->what())); });
       single->wait(complete);
@@ -186,7 +186,7 @@ asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, 
   const auto link = client->link();
   auto waiting = room(link);
   co_await std::move(waiting);
-  link->send(call.encode({}, left_until(deadline)), std::move(body));
+  link->send(call.encode({}, deadline), std::move(body));
 }
 
 // Receives parts as a call of its link, and gives them to the coroutine that reads.
@@ -318,7 +318,7 @@ asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> c
   AsyncStream result(stream);
   link->add(id, stream);
   if (options.timeout.count() > 0) stream->set_total_deadline(deadline);
-  link->send(call.encode(id, left_until(deadline), true), std::move(body));
+  link->send(call.encode(id, deadline, true), std::move(body));
   auto waiting = room(link);
   co_await std::move(waiting);
   co_return result;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <span>
 #include <typeinfo>
 
 #include "framecall/digest.hpp"
@@ -12,6 +13,8 @@
 
 namespace framecall {
 namespace {
+
+constexpr std::size_t small_body = 4096;  // of a request that is kept
 
 [[noreturn]] void invalid(const std::string& what) { throw CallError(ErrorCode::invalid_request, what); }
 
@@ -145,15 +148,20 @@ std::stop_source& Request::stop_source() {
 
 void Request::keep() {
   if (kept_) return;
-  auto text = std::make_unique<std::string>();
-  text->reserve(method_.size() + params_.size() + metadata_.size() + peer_.size());
-  for (std::string_view* view : {&method_, &params_, &metadata_, &peer_}) {
-    const std::size_t at = text->size();
-    text->append(*view);
-    *view = std::string_view(text->data() + at, view->size());
+  // A small body goes into the same block; take_body() copies it, if anybody asks for it.
+  const bool small = own_body_.empty() && body_.size() < small_body;
+  std::size_t size = 0;
+  std::string_view* const views[] = {&method_, &params_, &metadata_, &peer_, &body_};
+  const auto kept = std::span(views).first(small ? 5 : 4);
+  for (const std::string_view* view : kept) size += view->size();
+  kept_ = std::make_unique_for_overwrite<char[]>(size);
+  char* to = kept_.get();
+  for (std::string_view* view : kept) {
+    view->copy(to, view->size());
+    *view = std::string_view(to, view->size());
+    to += view->size();
   }
-  kept_ = std::move(text);
-  if (own_body_.empty() && !body_.empty()) {
+  if (!small && own_body_.empty()) {
     own_body_.append(body_);
     body_ = own_body_.view();
   }

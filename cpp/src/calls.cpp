@@ -2,6 +2,8 @@
 
 #include <asio/post.hpp>
 
+#include <functional>
+#include <optional>
 #include <utility>
 
 #include "connection.hpp"
@@ -64,7 +66,7 @@ void Calls::begin_call(const CallHead& head, const Header& header, Decoder& deco
   if (method == nullptr) {
     throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
   }
-  if (!head.id.empty() && pending_.contains(head.id)) {
+  if (!head.id.empty() && find(head.id)) {
     throw CallError(ErrorCode::invalid_request, "id " + printable(head.id, 40) + " is in flight already");
   }
   if (head.more && !method->streams) {
@@ -110,9 +112,8 @@ void Calls::receive(const Header& header, std::shared_ptr<Pending> pending, bool
 
 // A part of a stream. Of one that is over, or that has said its last part, it is dropped: it was on its way.
 void Calls::on_item(const Header& header, Decoder& decoder, const std::string& id) {
-  const auto found = pending_.find(id);
-  if (found == pending_.end() || !found->second->open) return;
-  const std::shared_ptr<Pending> pending = found->second;  // which may end here
+  const std::shared_ptr<Pending> pending = find(id);  // which may end here
+  if (!pending || !pending->open) return;
   if (const auto body = decoder.take_whole_body()) {
     Buffer block;
     block.append(*body);
@@ -292,17 +293,17 @@ std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const
 void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open) {
   const auto on_loop = [address = connection_.loop_address(), connection = connection_.weak_from_this(),
                         pending = std::weak_ptr(pending)](auto work) {
-    address->post([connection, pending, work = std::move(work)] {
+    address->post(Work([connection, pending, work = std::move(work)]() mutable {
       const auto own = connection.lock();
       const auto call = pending.lock();
       if (own && call) own->on_own_thread([&] { work(own->calls(), call); });
-    });
+    }));
   };
   pending->stream = std::make_shared<Stream>(
       accepts_parts,
       [on_loop](Part part) {
-        on_loop([part = std::make_shared<Part>(std::move(part))](Calls& calls, const std::shared_ptr<Pending>& call) {
-          calls.send_part(call, *part);
+        on_loop([part = std::move(part)](Calls& calls, const std::shared_ptr<Pending>& call) mutable {
+          calls.send_part(call, part);
         });
       },
       [on_loop] { on_loop([](Calls& calls, const std::shared_ptr<Pending>& call) { calls.resume(*call); }); });
@@ -321,7 +322,7 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
   header.clear();
   write_part(header, pending->id, "result", part, true);
   try {
-    connection_.out().append(encode_head(header, connection_.prefix()));
+    connection_.append_head(header);
   } catch (const std::invalid_argument& error) {  // a value that no frame has room for
     end(pending, CallError(ErrorCode::internal_error, error.what()));
     return;
@@ -337,7 +338,7 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
 
 void Calls::release_writers() {
   if (!std::exchange(writers_wait_, false)) return;
-  for (const auto& [id, pending] : pending_) {
+  for (const auto& [id, pending] : *pending_) {
     if (pending->stream) pending->stream->release(std::exchange(pending->unsent, 0));
   }
 }
@@ -348,9 +349,16 @@ std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& requ
   pending->stop = request.stop_source();
   if (running_++ == 0) self_ = connection_.shared_from_this();
   if (head.id.empty()) return pending;
-  pending_.emplace(head.id, pending);
+  if (!pending_) pending_ = std::make_unique<PendingCalls>();
+  pending_->emplace(head.id, pending);
   if (head.timeout_ms > 0) pending->deadline = connection_.add_deadline(head.timeout_ms, head.id);
   return pending;
+}
+
+std::shared_ptr<Calls::Pending> Calls::find(const std::string& id) const {
+  if (!pending_) return nullptr;
+  const auto found = pending_->find(id);
+  return found == pending_->end() ? nullptr : found->second;
 }
 
 // Answers on the connection's thread, whichever thread gives the answer, and whenever: also when the server is gone. A
@@ -358,16 +366,18 @@ std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& requ
 Responder Calls::responder_for(std::shared_ptr<Pending> pending) {
   return Responder([address = connection_.loop_address(), connection = connection_.weak_from_this(),
                     pending = std::move(pending)](Response* response, const Failure* failure) {
-    auto kept = std::make_shared<std::pair<std::optional<Response>, std::optional<Failure>>>();
-    if (response != nullptr) kept->first = std::move(*response);
-    if (failure != nullptr) kept->second = *failure;
-    address->post([connection, pending, kept] {
+    std::optional<Response> answer;
+    std::optional<Failure> problem;
+    if (response != nullptr) answer.emplace(std::move(*response));
+    if (failure != nullptr) problem = *failure;
+    address->post(Work([connection, pending, answer = std::move(answer), problem = std::move(problem)]() mutable {
       const auto own = connection.lock();
       if (!own) return;
-      own->on_own_thread([&] {
-        own->calls().finish(*pending, kept->first ? &*kept->first : nullptr, kept->second ? &*kept->second : nullptr);
-      });
-    });
+      const auto turn = [&] {
+        own->calls().finish(*pending, answer ? &*answer : nullptr, problem ? &*problem : nullptr);
+      };
+      own->on_own_thread(std::cref(turn));
+    }));
   });
 }
 
@@ -389,7 +399,7 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
 
 void Calls::forget(Pending& pending, const CallError& why) {
   close(pending, why);
-  pending_.erase(pending.id);
+  pending_->erase(pending.id);
 }
 
 void Calls::close(Pending& pending, const CallError& why) {
@@ -409,18 +419,18 @@ void Calls::end(const std::shared_ptr<Pending>& pending, const CallError& error)
 }
 
 void Calls::expire(const std::string& id) {
-  const auto found = pending_.find(id);
-  if (found == pending_.end()) return;
-  end(std::shared_ptr(found->second), CallError(ErrorCode::deadline_exceeded, "timeout_ms has passed"));
+  if (const auto pending = find(id)) end(pending, CallError(ErrorCode::deadline_exceeded, "timeout_ms has passed"));
 }
 
 void Calls::cancel_all() {
   const CallError gone(ErrorCode::cancelled, "the caller is gone");
-  for (const auto& [id, pending] : pending_) {
-    close(*pending, gone);
-    pending->stop.request_stop();
+  if (pending_) {
+    for (const auto& [id, pending] : *pending_) {
+      close(*pending, gone);
+      pending->stop.request_stop();
+    }
+    pending_->clear();
   }
-  pending_.clear();
   receiving_.reset();
   running_ = open_ = held_ = 0;
   self_.reset();
@@ -435,7 +445,7 @@ std::string& Calls::reply_header() {
 void Calls::answer(std::string_view id, Response& response) {
   std::string& header = reply_header();
   write_reply(header, id, response, connection_.draining());
-  connection_.out().append(encode_head(header, connection_.prefix()));
+  connection_.append_head(header);
   connection_.out().append(std::move(response.body));
 }
 
@@ -444,7 +454,7 @@ void Calls::fail(std::string_view id, const Failure& failure) {
   if (id.empty()) return;  // a notification is never answered
   std::string& header = reply_header();
   write_error(header, id, failure.code, failure.message, failure.data, connection_.draining());
-  connection_.out().append(encode_head(header, connection_.prefix()));
+  connection_.append_head(header);
 }
 
 // A body of any size, which goes to the disk as it comes. What cannot be stored is refused before any of it is taken.
@@ -489,33 +499,34 @@ void Calls::file_method(const CallHead& head, Request& request) {
   request.keep();
   const auto pending = begin(head, request);
   const auto shared = std::make_shared<Request>(std::move(request));
-  asio::post(*connection_.state().workers,
-             [this, files = connection_.options().files, shared, pending, address = connection_.loop_address(),
-              connection = connection_.weak_from_this()] {
-               std::optional<Failure> failure;
-               std::shared_ptr<OutgoingFile> file;
-               auto response = std::make_shared<Response>();
-               try {
-                 if (shared->method() == "file.get") {
-                   file = std::make_shared<OutgoingFile>(get_file(*files, shared->params()));
-                 } else {
-                   *response = answer_about_files(*files, shared->method(), shared->params());
-                 }
-               } catch (...) {
-                 failure = current_failure();
-               }
-               address->post([this, connection, pending, file, response, failure] {
-                 const auto own = connection.lock();  // and with it this
-                 if (!own) return;
-                 own->on_own_thread([&] {
-                   if (file) {
-                     send_file(*pending, *file);
-                   } else {
-                     finish(*pending, failure ? nullptr : response.get(), failure ? &*failure : nullptr);
-                   }
-                 });
-               });
-             });
+  asio::post(*connection_.state().workers, [this, files = connection_.options().files, shared, pending,
+                                            address = connection_.loop_address(),
+                                            connection = connection_.weak_from_this()] {
+    std::optional<Failure> failure;
+    std::optional<OutgoingFile> file;
+    Response response;
+    try {
+      if (shared->method() == "file.get") {
+        file.emplace(get_file(*files, shared->params()));
+      } else {
+        response = answer_about_files(*files, shared->method(), shared->params());
+      }
+    } catch (...) {
+      failure = current_failure();
+    }
+    address->post(
+        Work([this, connection, pending, file = std::move(file), response = std::move(response), failure]() mutable {
+          const auto own = connection.lock();  // and with it this
+          if (!own) return;
+          own->on_own_thread([&] {
+            if (file) {
+              send_file(*pending, *file);
+            } else {
+              finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
+            }
+          });
+        }));
+  });
 }
 
 void Calls::send_file(Pending& pending, OutgoingFile& answer) {
@@ -525,7 +536,7 @@ void Calls::send_file(Pending& pending, OutgoingFile& answer) {
   forget(pending, CallError(ErrorCode::failed_precondition, "the call is answered"));
   std::string& header = reply_header();
   write_reply(header, pending.id, answer.response, connection_.draining(), answer.file.length());
-  connection_.out().append(encode_head(header, connection_.prefix()));
+  connection_.append_head(header);
   connection_.out().append(std::move(answer.file));
 }
 
@@ -550,9 +561,9 @@ void Calls::cancel(Request& request) {
   if (!params.is_object() || !params.contains("id")) {
     throw CallError(ErrorCode::invalid_params, "rpc.cancel: expected {\"id\": ID}");
   }
-  const auto found = pending_.find(dump_json(params["id"]));
-  if (found == pending_.end()) return;  // answered already, or never asked
-  end(std::shared_ptr(found->second), CallError(ErrorCode::cancelled, "cancelled by the caller"));
+  const auto pending = find(dump_json(params["id"]));
+  if (!pending) return;  // answered already, or never asked
+  end(pending, CallError(ErrorCode::cancelled, "cancelled by the caller"));
 }
 
 }  // namespace framecall

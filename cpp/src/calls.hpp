@@ -17,6 +17,7 @@
 #include "framecall/call.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/frame.hpp"
+#include "framecall/responder.hpp"
 #include "framecall/router.hpp"
 #include "framecall/stream.hpp"
 
@@ -94,6 +95,7 @@ class Calls {
   void run(const Method& method, const CallHead& head, Request& request);
   std::shared_ptr<Pending> run_elsewhere(const Method& method, const CallHead& head, Request& request, bool open);
   std::shared_ptr<Pending> begin(const CallHead& head, Request& request);
+  std::shared_ptr<Pending> find(const std::string& id) const;
   void open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open);
   void send_part(const std::shared_ptr<Pending>& pending, Part& part);
   void resume(Pending& pending);
@@ -117,7 +119,8 @@ class Calls {
 
   Connection& connection_;
   std::unique_ptr<Receiving> receiving_;
-  std::unordered_map<std::string, std::shared_ptr<Pending>> pending_;
+  using PendingCalls = std::unordered_map<std::string, std::shared_ptr<Pending>>;
+  std::unique_ptr<PendingCalls> pending_;  // once there was one
   std::size_t running_ = 0, open_ = 0, held_ = 0;
   bool writers_wait_ = false;
   std::int64_t last_answer_ = std::numeric_limits<std::int64_t>::min() / 2;  // long ago

@@ -58,7 +58,7 @@ class Client::Implementation {
 
   Attempts begin(const CallOptions& call) const {
     Attempts attempts;
-    attempts.deadline = deadline_of(call, options);
+    attempts.deadline = deadline_of(call, options, attempts.start);
     return attempts;
   }
 
@@ -98,13 +98,19 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
     const std::string& shown = pool.shown(lease);
     try {
       const std::string id = std::to_string(lease->next_id());
-      lease->send(call.encode(id, left_until(attempts.deadline)), body, attempts.deadline);
-      CallReply reply = std::move(lease->receive(attempts.deadline));
+      lease->send(call.encode(id, attempts.deadline), body, attempts.deadline);
+      CallReply& reply = lease->receive(attempts.deadline);
       if (!reply.id.empty() && reply.id != id) {
         unexpected(*lease.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id + " is under way");
       }
-      if (!reply.more && !reply.continues) pool.give_back(std::move(lease));
-      return response_of(std::move(reply), shown);
+      if (reply.error) {
+        const RemoteError error = *reply.error;
+        pool.give_back(std::move(lease));
+        throw error;
+      }
+      Response response = response_of(std::move(reply), shown);
+      pool.give_back(std::move(lease));
+      return response;
     } catch (const std::system_error& error) {
       const bool again = options.idempotent || lease->sent_nothing();
       if (again && error.code() != std::errc::timed_out && attempts.count < implementation_->options.attempts) continue;
@@ -126,7 +132,7 @@ void Client::notify(const ClientCall& call, std::string_view body, const CallOpt
   Attempts attempts = implementation_->begin(options);
   ConnectionPool::Lease lease = implementation_->pool.take(attempts);
   try {
-    lease->send(call.encode({}, left_until(attempts.deadline)), body, attempts.deadline);
+    lease->send(call.encode({}, attempts.deadline), body, attempts.deadline);
   } catch (const std::system_error& error) {
     throw_lost(error, lease->shown(), in_quotes(call.method()), attempts);
   }
@@ -191,7 +197,7 @@ class ClientStream::Implementation {
       lease_ = client_->pool.take(attempts_);
       id_ = std::to_string(lease_->next_id());
       try {
-        lease_->send(call.encode(id_, left_until(attempts_.deadline), true), body, deadline());
+        lease_->send(call.encode(id_, attempts_.deadline, true), body, deadline());
       } catch (const std::system_error& error) {
         throw_lost(error, lease_->shown(), what_, attempts_);
       }

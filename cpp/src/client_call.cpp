@@ -11,6 +11,10 @@
 namespace framecall {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t usual_head_size = 160;  // of a call without params and metadata, the name of its method excepted
+
 // Far enough away for everybody, near enough not to overflow.
 constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365 * 10);
 
@@ -51,7 +55,7 @@ ClientCall::ClientCall(std::string_view method, std::string_view params_text, st
   if (options.digest && !body.empty()) digest_ = digest_member(body);
 }
 
-std::string ClientCall::encode(std::string_view id, std::chrono::milliseconds left, bool stream) const {
+std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, bool stream) const {
   CallHead head;
   head.id = id;
   head.method = method_;
@@ -61,10 +65,16 @@ std::string ClientCall::encode(std::string_view id, std::chrono::milliseconds le
   head.layout = layout_;
   head.stream = stream;
   head.more = stream && more_;
-  if (timed_) head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));
-  std::string header;
-  write_call(header, head, body_size_);
-  return encode_head(header);
+  if (timed_) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));
+  }
+  std::string frame;
+  frame.reserve(usual_head_size + method_.size() + params_.size() + metadata_.size() + digest_.size() + layout_.size());
+  frame.append(4, '\0');
+  write_call(frame, head, body_size_);
+  fill_prefix(frame);
+  return frame;
 }
 
 std::string cancel_frame(std::string_view id) {
@@ -81,13 +91,13 @@ std::string in_quotes(std::string_view method) {
   return std::string(1, '"').append(printable(method, 60)).append(1, '"');
 }
 
-std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+Clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client, Clock::time_point now) {
+  const auto timeout = call.timeout.count() > 0 ? call.timeout : client.timeout;
+  return now + std::min(timeout, longest);
 }
 
-std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client) {
-  const auto timeout = call.timeout.count() > 0 ? call.timeout : client.timeout;
-  return std::chrono::steady_clock::now() + std::min(timeout, longest);
+Clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client) {
+  return deadline_of(call, client, Clock::now());
 }
 
 }  // namespace framecall

@@ -20,6 +20,9 @@ using Clock = std::chrono::steady_clock;
 // A blocking receive wakes up as often as this to look at the clock and for the check: one system call less than poll() and
 // a receive, for every reply that comes sooner.
 constexpr auto slice = std::chrono::milliseconds(100);
+// How long a connection is not looked at before the next call goes out on it: much less than a server waits before it closes
+// one, and no more than what passes anyway between that look and the arrival of the call.
+constexpr auto a_moment = std::chrono::microseconds(100);
 constexpr std::uint64_t most_at_once = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
 constexpr std::size_t block_size = 1 << 20;
 
@@ -42,10 +45,11 @@ void ClientConnection::abandon() {
   if (socket_ >= 0) ::close(std::exchange(socket_, -1));
 }
 
-bool ClientConnection::healthy() const {
+bool ClientConnection::healthy(Clock::time_point now) const {
+  if (socket_ < 0 || broken_ != 0 || ended_ || closing() || !reader_.idle()) return false;
+  if (last_id_ > 1 && now - last_wait_ < a_moment) return true;
   char byte = 0;
-  return socket_ >= 0 && broken_ == 0 && !closing() && reader_.idle() &&
-         ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+  return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void ClientConnection::send(std::string_view head, std::string_view body, Deadline deadline) {
@@ -154,7 +158,8 @@ CallReply* ClientConnection::try_receive() {
 
 std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
   for (;;) {
-    const bool late = deadline - Clock::now() < slice;
+    last_wait_ = Clock::now();
+    const bool late = deadline - last_wait_ < slice;
     const ssize_t count = ::recv(socket_, to, size, late ? MSG_DONTWAIT : 0);
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno != EAGAIN && errno != EINTR) lost(errno);

@@ -159,8 +159,8 @@ Connection::Turn Connection::receive() {
 }
 
 Connection::Turn Connection::receive_first(std::string_view bytes) {
-  first_.append(bytes);
-  if (first_.empty()) return at_end();
+  if (bytes.empty() && !first_) return at_end();
+  add_to_first(bytes);
   if (!bytes.empty()) return decide(false);
   decide(true);
   return open_ && mode_ != Mode::undecided ? take({}) : at_end();
@@ -169,7 +169,7 @@ Connection::Turn Connection::receive_first(std::string_view bytes) {
 Connection::Turn Connection::decide(bool quiet) {
   const FirstBytes first{protocols_.frames, protocols_.http};
   const ServerOptions& options = loop_.state.options;
-  switch (first.judge(first_.view(), quiet, options.dialect, options.max_header)) {
+  switch (first.judge(first_->view(), quiet, options.dialect, options.max_header)) {
     case FirstBytes::Verdict::undecided:
       if (!head_.linked()) loop_.heads.touch(head_, loop_.now);
       loop_.quiet.touch(quiet_, loop_.now);
@@ -182,7 +182,7 @@ Connection::Turn Connection::decide(bool quiet) {
     case FirstBytes::Verdict::frame: mode_ = Mode::frames; break;
     case FirstBytes::Verdict::text:
       if (!protocols_.echo && !protocols_.frames) {
-        log(LogLevel::warning, "closed: not HTTP: " + printable(first_.view().substr(0, 16)));
+        log(LogLevel::warning, "closed: not HTTP: " + printable(first_->view().substr(0, 16)));
         close();
         return Turn::closed;
       }
@@ -191,8 +191,13 @@ Connection::Turn Connection::decide(bool quiet) {
   }
   quiet_.unlink();
   if (mode_ != Mode::http) head_.unlink();
-  Buffer bytes = std::move(first_);
-  return take(bytes.view());
+  const std::unique_ptr<Buffer> bytes = std::move(first_);
+  return take(bytes->view());
+}
+
+void Connection::add_to_first(std::string_view bytes) {
+  if (!first_) first_ = std::make_unique<Buffer>();
+  first_->append(bytes);
 }
 
 // What the peer said, in the protocol that it speaks; nothing: it has said all.
@@ -207,8 +212,8 @@ Connection::Turn Connection::take(std::string_view bytes) {
       return process();
     case Mode::http: {
       if (bytes.empty()) return at_end();
-      first_.append(bytes);
-      const std::string reply = http_answer(first_.view(), !loop_.draining);
+      add_to_first(bytes);
+      const std::string reply = http_answer(first_->view(), !loop_.draining);
       if (reply.empty()) return Turn::more;
       head_.unlink();
       loop_.leaving.touch(leaving_, loop_.now);
@@ -466,14 +471,14 @@ void Connection::refuse(ErrorCode code, const std::string& message, const std::s
   AnswerValues values;
   values.message = message;
   const std::string text = fill_in(answer, values);
-  out_.append(answer.kind == Answer::Kind::frame ? encode_head(text, prefix()) : text);
+  answer.kind == Answer::Kind::frame ? append_head(text) : out_.append(text);
 }
 
 void Connection::end_with(std::string_view id, const Failure& failure) {
   begin_to_leave(failure.message);
   loop_.text.clear();
   write_error(loop_.text, id, failure.code, failure.message, failure.data);
-  out_.append(encode_head(loop_.text, prefix()));
+  append_head(loop_.text);
 }
 
 void Connection::begin_to_leave(const std::string& why) {

@@ -49,9 +49,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // For its Conversation.
   const ServerOptions& options() const { return loop_.state.options; }
-  const PrefixFormat& prefix() const { return decoder_.prefix(); }
   /// What is to be sent leaves at the end of the turn. While a file is under way nothing is read.
   OutQueue& out() { return out_; }
+  /// The head of a frame, its length written as the peer writes lengths. Throws as encode_prefix().
+  void append_head(std::string_view header) {
+    out_.append(encode_prefix(header.size(), decoder_.prefix()));
+    out_.append(header);
+  }
   // For its Calls.
   const Router& router() const { return *loop_.state.options.router; }
   Calls& calls() { return calls_; }
@@ -113,6 +117,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void unwatch();
   void close();
   std::string progress() const;
+  void add_to_first(std::string_view bytes);
 
   EventLoop& loop_;
   asio::posix::stream_descriptor stream_;
@@ -123,7 +128,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Decoder decoder_;
   Calls calls_{*this};
   std::unique_ptr<Conversation> conversation_;  // once there is one
-  Buffer first_;                                // bytes before it is known what they are; the head of an HTTP request
+  std::unique_ptr<Buffer> first_;               // bytes before it is known what they are; the head of an HTTP request
   OutQueue out_;
   std::uint64_t discarded_ = 0;
   bool open_ = true;

@@ -87,10 +87,12 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
   for (;;) {
     ++attempts.count;
     bool down = false;
-    Lease lease;
-    lease.peer = choose(down);
-    while ((lease.connection = take_idle(lease.peer))) {
-      if (lease->healthy()) return lease;
+    const auto now = attempts.count == 1 ? attempts.start : Clock::now();
+    Lease lease = choose(now, down);
+    while (lease.connection) {
+      if (lease->healthy(now)) return lease;
+      const std::lock_guard lock(mutex_);
+      lease.connection = take_idle(lease.peer);
     }
     if (down && attempts.count > 1) back_off(attempts);
     const Peer& peer = peers_[lease.peer];
@@ -111,24 +113,30 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
   }
 }
 
-// The next one in turn that is not down; if all are, the one whose time is over first.
-std::size_t ConnectionPool::choose(bool& down) {
+// The next endpoint in turn that is not down; if all are, the one whose time is over first. With an idle connection, if
+// there is one.
+ConnectionPool::Lease ConnectionPool::choose(Clock::time_point now, bool& down) {
   const std::lock_guard lock(mutex_);
   check_open();
-  const auto now = peers_.size() > 1 ? Clock::now() : Clock::time_point{};
-  std::size_t best = next_ % peers_.size();
+  Lease best;
+  best.peer = next_ % peers_.size();
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     const std::size_t peer = next_ % peers_.size();
     ++next_;
-    if (peers_[peer].down_until <= now) return peer;
-    if (peers_[peer].down_until < peers_[best].down_until) best = peer;
+    if (peers_[peer].down_until <= now) {
+      best.peer = peer;
+      best.connection = take_idle(peer);
+      return best;
+    }
+    if (peers_[peer].down_until < peers_[best.peer].down_until) best.peer = peer;
   }
-  down = peers_[best].failures > 0;
+  down = peers_[best.peer].failures > 0;
+  best.connection = take_idle(best.peer);
   return best;
 }
 
+// With the lock held.
 std::shared_ptr<ClientConnection> ConnectionPool::take_idle(std::size_t peer) {
-  const std::lock_guard lock(mutex_);
   auto& idle = peers_[peer].idle;
   if (idle.empty()) return nullptr;
   auto connection = std::move(idle.back());

@@ -59,7 +59,7 @@ class ConnectionPool {
   };
   friend class Pools;
 
-  std::size_t choose(bool& down);
+  Lease choose(Clock::time_point now, bool& down);
   std::shared_ptr<ClientConnection> take_idle(std::size_t peer);
   void note_connected(std::size_t peer, const std::shared_ptr<ClientConnection>& connection);
   void note_down(std::size_t peer);

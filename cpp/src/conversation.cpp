@@ -342,9 +342,7 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
   }
 }
 
-void Conversation::send_frame(std::string_view header) {
-  connection_.out().append(encode_head(header, connection_.prefix()));
-}
+void Conversation::send_frame(std::string_view header) { connection_.append_head(header); }
 
 void Conversation::done() {
   as_text_ = false;

@@ -80,7 +80,7 @@ void EventLoop::abandon() {
   for (Connection* connection : idle.owners()) connection->abandon();
 }
 
-void LoopAddress::post(std::function<void()> work) {
+void LoopAddress::post(Work work) {
   const std::lock_guard lock(mutex_);
   if (loop_ == nullptr) return;
   posted_.push_back(std::move(work));
@@ -103,7 +103,7 @@ void LoopAddress::release() {
 }
 
 void LoopAddress::run() {
-  std::vector<std::function<void()>> posted;
+  std::vector<Work> posted;
   {
     const std::lock_guard lock(mutex_);
     collecting_ = false;
@@ -113,15 +113,15 @@ void LoopAddress::run() {
 }
 
 void LoopAddress::retire() {
-  std::vector<std::function<void()>> dropped;  // outside of the lock: the last owner of a connection may be among them
+  std::vector<Work> dropped;  // outside of the lock: the last owner of a connection may be among them
   const std::lock_guard lock(mutex_);
   loop_ = nullptr;
   dropped.swap(posted_);
 }
 
-void EventLoop::gather(const std::vector<std::function<void()>>& turns) {
+void EventLoop::gather(std::vector<Work>& turns) {
   gathering_ = true;
-  for (const auto& turn : turns) turn();
+  for (Work& turn : turns) turn();
   gathering_ = false;
   const auto touched = std::exchange(touched_, {});
   for (const auto& connection : touched) connection->end_turn();

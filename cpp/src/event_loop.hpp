@@ -22,6 +22,7 @@
 #include "framecall/header.hpp"
 #include "framecall/server_options.hpp"
 #include "lead.hpp"
+#include "work.hpp"
 
 namespace framecall {
 
@@ -116,7 +117,7 @@ class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
  public:
   explicit LoopAddress(EventLoop& loop) : loop_(&loop) {}
   /// Runs it on the loop's thread, later, together with what else was posted until then; dropped if the loop is gone.
-  void post(std::function<void()> work);
+  void post(Work work);
   void retire();
   /// For the loop's thread: runs what was posted.
   void run();
@@ -129,7 +130,7 @@ class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
 
   std::mutex mutex_;
   EventLoop* loop_;
-  std::vector<std::function<void()>> posted_;
+  std::vector<Work> posted_;
   bool collecting_ = false;
 };
 
@@ -167,7 +168,7 @@ class EventLoop {
   /// The same, and sees to what was left in the Batch: the end of every turn.
   void end_turn();
   /// Many turns of connections in one: each of them sends once, at the end. In between, touched() notes whom it concerns.
-  void gather(const std::vector<std::function<void()>>& turns);
+  void gather(std::vector<Work>& turns);
   bool gathering() const { return gathering_; }
   void touched(std::shared_ptr<Connection> connection) { touched_.push_back(std::move(connection)); }
   /// For the next part of a body on its way to a file.

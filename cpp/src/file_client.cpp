@@ -209,7 +209,7 @@ class FileClient::Implementation {
 
   void begin(std::string_view method, const Json& params, std::uint64_t body_size) {
     what_ = method;
-    if (connection_ && (under_way_ || !connection_->healthy())) connection_.reset();
+    if (connection_ && (under_way_ || !connection_->healthy(std::chrono::steady_clock::now()))) connection_.reset();
     if (!connection_) {
       connection_ = std::make_unique<ClientConnection>(endpoint_, shown_, options_.check, options_.max_header,
                                                        piece_limit, deadline());

@@ -84,7 +84,17 @@ std::string advice(std::string_view bytes, const PrefixFormat& format, std::uint
   return {};
 }
 
+void check_header_size(std::size_t size) {
+  if (size > largest_max_header_size) {
+    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: at most " +
+                                std::to_string(largest_max_header_size) + " can be sent");
+  }
+}
+
+}  // namespace
+
 std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
+  check_header_size(size);
   std::string prefix(format.width, '\0');
   if (format.kind == PrefixFormat::Kind::decimal) {
     const std::string digits = std::to_string(size);
@@ -102,22 +112,14 @@ std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
   return prefix;
 }
 
-}  // namespace
-
 std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
-  if (header.size() > largest_max_header_size) {
-    throw std::invalid_argument("a header of " + std::to_string(header.size()) + " bytes: at most " +
-                                std::to_string(largest_max_header_size) + " can be sent");
-  }
-  std::string head;
-  head.reserve(prefix.width + header.size());
-  if (prefix == PrefixFormat()) {  // the one that counts
-    for (int i = 0; i < 4; ++i) head += static_cast<char>(header.size() >> (8 * i) & 0xff);
-  } else {
-    head += encode_prefix(header.size(), prefix);
-  }
-  head += header;
-  return head;
+  return encode_prefix(header.size(), prefix).append(header);
+}
+
+void fill_prefix(std::string& head) {
+  const std::size_t size = head.size() - 4;
+  check_header_size(size);
+  for (std::size_t i = 0; i < 4; ++i) head[i] = static_cast<char>(size >> (8 * i) & 0xff);
 }
 
 bool is_text(std::string_view bytes) {

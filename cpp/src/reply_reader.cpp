@@ -13,6 +13,17 @@ constexpr std::size_t piece_size = 256 * 1024;       // of a body that is not he
 
 }  // namespace
 
+void CallReply::clear() {
+  id.clear();
+  error.reset();
+  result.clear();
+  metadata.clear();
+  layout.clear();
+  body.release();
+  damage.reset();
+  more = continues = continued = false;
+}
+
 Response response_of(CallReply&& reply, const std::string& shown) {
   if (reply.error) throw RemoteError(*reply.error);
   if (reply.damage) throw ProtocolError(*reply.damage);
@@ -61,7 +72,7 @@ void ReplyReader::commit(std::size_t size) {
 
 CallReply* ReplyReader::next() {
   if (!in_body_) {
-    reply_ = CallReply();
+    reply_.clear();
   } else if (std::exchange(reply_.continues, false)) {
     reply_.continued = true;
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "framecall/buffer.hpp"
@@ -117,16 +118,17 @@ void UdpService::run(const Method& method, const CallHead& head, Request& reques
     return;
   }
   request.keep();
-  const auto kept = std::make_shared<std::pair<Response, Failure>>();
-  const Responder later([address = loop_.address, self = weak_from_this(), id = head.id, sender, kept](
+  const Responder later([address = loop_.address, self = weak_from_this(), id = head.id, sender](
                             Response* response, const Failure* failure) {
-    if (response != nullptr) kept->first = std::move(*response);
-    if (failure != nullptr) kept->second = *failure;
-    address->post([self, id, sender, kept, failed = failure != nullptr] {
+    std::optional<Response> answer;
+    std::optional<Failure> problem;
+    if (response != nullptr) answer.emplace(std::move(*response));
+    if (failure != nullptr) problem = *failure;
+    address->post(Work([self, id, sender, answer = std::move(answer), problem = std::move(problem)] {
       const auto service = self.lock();
       if (!service || !service->stream_.is_open()) return;
-      failed ? service->fail(id, kept->second, sender) : service->reply(id, kept->first, sender);
-    });
+      problem ? service->fail(id, *problem, sender) : service->reply(id, *answer, sender);
+    }));
   });
   if (method.where == Method::Where::later) {
     method.later(std::move(request), later, nullptr);

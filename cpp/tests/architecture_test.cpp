@@ -17,11 +17,12 @@ namespace fs = std::filesystem;
 const std::vector<std::set<std::string>> floors = {
     {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text"},  // text and values
     {"dialect", "dialect_file", "first_bytes", "frame"},                                      // bytes to events
-    {"call", "file_store", "method", "parameters", "part_file", "reply", "router", "users"},  // files, calls as values
+    {"call", "file_store", "method", "parameters", "part_file", "reply", "responder", "router",
+     "users"},  // files, calls as values
     {"async_link", "calls",           "client_call",  "client_connection", "client_options", "command_table",
      "connection", "connection_pool", "conversation", "event_loop",        "file_calls",     "lead",
      "out_queue",  "peer_stream",     "reply_reader", "server_options",    "sockets",        "stream",
-     "suspend",    "udp_service"},  // Asio and sockets begin here
+     "suspend",    "udp_service",     "work"},  // Asio and sockets begin here
     {"async_client", "awaitable", "client", "dialect_client", "file_client", "raw_client", "server",
      "udp_client"},  // what a program uses
 };

@@ -29,17 +29,22 @@ void write_list(std::string& out, PyObject* const* values, Py_ssize_t count) {
   out += ']';
 }
 
-// Which of the names that every call has it is: body, timeout, metadata; -1: none.
-int reserved_name(PyObject* name) {
-  static PyObject* const names[] = {PyUnicode_InternFromString("body"), PyUnicode_InternFromString("timeout"),
-                                    PyUnicode_InternFromString("metadata")};
-  for (int i = 0; i < 3; ++i) {
-    if (name == names[i]) return i;
+// Which of `names` it is, all of them interned; -1: none.
+template <std::size_t count>
+int index_of(PyObject* name, PyObject* const (&names)[count]) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (name == names[i]) return static_cast<int>(i);
   }
-  for (int i = 0; i < 3; ++i) {  // not interned: from a dict that was made at run time
-    if (PyUnicode_Compare(name, names[i]) == 0) return i;
+  for (std::size_t i = 0; i < count; ++i) {  // not interned: from a dict that was made at run time
+    if (PyUnicode_Compare(name, names[i]) == 0) return static_cast<int>(i);
   }
   return -1;
+}
+
+bool is_true(PyObject* value) {
+  const int result = PyObject_IsTrue(value);
+  if (result < 0) throw PyError();
+  return result != 0;
 }
 
 }  // namespace
@@ -51,12 +56,14 @@ CallArguments::CallArguments(const char* function, PyObject* const* arguments, P
   }
   method = text_of(arguments[0]);
   if (count > 1) write_list(params, arguments + 1, count - 1);
+  static PyObject* const reserved[] = {PyUnicode_InternFromString("body"), PyUnicode_InternFromString("timeout"),
+                                       PyUnicode_InternFromString("metadata")};
   const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
   bool by_name = false;
   for (Py_ssize_t i = 0; i < named; ++i) {
     PyObject* const name = PyTuple_GET_ITEM(names, i);
     PyObject* const value = arguments[count + i];
-    switch (reserved_name(name)) {
+    switch (index_of(name, reserved)) {
       case 0: body = value; continue;
       case 1: timeout = value; continue;
       case 2: metadata = value; continue;
@@ -75,14 +82,40 @@ CallArguments::CallArguments(const char* function, PyObject* const* arguments, P
   if (by_name) params += '}';
 }
 
-RequestArguments::RequestArguments(const char* function, PyObject* arguments, PyObject* named, std::string& params) {
-  static const char* names[] = {"method",     "params", "body",    "timeout", "metadata",
-                                "idempotent", "digest", "sending", nullptr};
-  const std::string format = std::string("U|O$OOOppp:").append(function);
-  PyObject *name = nullptr, *given = nullptr;
-  if (PyArg_ParseTupleAndKeywords(arguments, named, format.c_str(), const_cast<char**>(names), &name, &given, &body,
-                                  &timeout, &metadata, &idempotent, &digest, &sending) == 0) {
-    throw PyError();
+// By hand: PyArg_ParseTupleAndKeywords() takes as long as the whole rest of a call, the sockets excepted.
+RequestArguments::RequestArguments(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names,
+                                   std::string& params) {
+  static PyObject* const known[] = {PyUnicode_InternFromString("method"),   PyUnicode_InternFromString("params"),
+                                    PyUnicode_InternFromString("body"),     PyUnicode_InternFromString("timeout"),
+                                    PyUnicode_InternFromString("metadata"), PyUnicode_InternFromString("idempotent"),
+                                    PyUnicode_InternFromString("digest"),   PyUnicode_InternFromString("sending")};
+  if (count > 2) raise(PyExc_TypeError, "%s() takes at most 2 positional arguments (%zd given)", function, count);
+  PyObject* name = count > 0 ? arguments[0] : nullptr;
+  PyObject* given = count > 1 ? arguments[1] : nullptr;
+  const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
+  for (Py_ssize_t i = 0; i < named; ++i) {
+    PyObject* const key = PyTuple_GET_ITEM(names, i);
+    PyObject* const value = arguments[count + i];
+    const int index = index_of(key, known);
+    if (index == 0 || index == 1) {
+      PyObject*& place = index == 0 ? name : given;
+      if (place != nullptr) raise(PyExc_TypeError, "%s() got multiple values for argument %R", function, key);
+      place = value;
+      continue;
+    }
+    switch (index) {
+      case 2: body = value; break;
+      case 3: timeout = value; break;
+      case 4: metadata = value; break;
+      case 5: idempotent = is_true(value); break;
+      case 6: digest = is_true(value); break;
+      case 7: sending = is_true(value); break;
+      default: raise(PyExc_TypeError, "%s() got an unexpected keyword argument %R", function, key);
+    }
+  }
+  if (name == nullptr) raise(PyExc_TypeError, "%s() missing required argument 'method' (pos 1)", function);
+  if (!PyUnicode_Check(name)) {
+    raise(PyExc_TypeError, "%s() argument 1 must be str, not %.100s", function, Py_TYPE(name)->tp_name);
   }
   method = text_of(name);
   write_params(params, given);
@@ -221,20 +254,29 @@ struct Prepared {
   std::optional<OutBody> body;
   CallOptions options;
 
-  Prepared(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    const CallArguments given(function, arguments, count, names, params.text);
+ protected:
+  Prepared() = default;
+  template <class Arguments>
+  void take(const Arguments& given) {
     method = given.method;
     body.emplace(given.body);
     options = make_options(given.timeout, given.metadata, body->layout());
   }
-  Prepared(const char* function, PyObject* arguments, PyObject* named) {
-    const RequestArguments given(function, arguments, named, params.text);
-    method = given.method;
-    body.emplace(given.body);
-    options = make_options(given.timeout, given.metadata, body->layout());
-    options.idempotent = given.idempotent != 0;
-    options.digest = given.digest != 0;
-    options.more = given.sending != 0;
+};
+
+struct PreparedCall : Prepared {
+  PreparedCall(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    take(CallArguments(function, arguments, count, names, params.text));
+  }
+};
+
+struct PreparedRequest : Prepared {
+  PreparedRequest(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    const RequestArguments given(function, arguments, count, names, params.text);
+    take(given);
+    options.idempotent = given.idempotent;
+    options.digest = given.digest;
+    options.more = given.sending;
   }
 };
 
@@ -245,14 +287,14 @@ Response send_request(Client& client, const Prepared& call) {
 
 PyObject* client_call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    const Prepared call("call", arguments, count, names);
+    const PreparedCall call("call", arguments, count, names);
     return plain_value(send_request(client_of(self), call));
   });
 }
 
-PyObject* client_request(PyObject* self, PyObject* arguments, PyObject* named) {
+PyObject* client_request(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    const Prepared call("request", arguments, named);
+    const PreparedRequest call("request", arguments, count, names);
     if (call.options.more) raise(PyExc_TypeError, "request() sends one frame: parts are for stream()");
     return make_reply(send_request(client_of(self), call));
   });
@@ -260,7 +302,7 @@ PyObject* client_request(PyObject* self, PyObject* arguments, PyObject* named) {
 
 PyObject* client_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    const Prepared call("notify", arguments, count, names);
+    const PreparedCall call("notify", arguments, count, names);
     Client& client = client_of(self);
     {
       const WithoutGil without_gil;
@@ -308,7 +350,7 @@ void deallocate_pipeline(PyObject* self) {
 
 PyObject* pipeline_call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    const Prepared call("call", arguments, count, names);
+    const PreparedCall call("call", arguments, count, names);
     if (call.options.timeout.count() != 0) {
       raise(PyExc_TypeError, "call(): a pipeline has one timeout, the one of execute()");
     }
@@ -377,9 +419,9 @@ struct StreamObject {
   std::shared_ptr<ClientStream> stream;  // none: closed
 };
 
-PyObject* client_stream(PyObject* self, PyObject* arguments, PyObject* named) {
+PyObject* client_stream(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
-    const Prepared call("stream", arguments, named);
+    const PreparedRequest call("stream", arguments, count, names);
     Client& client = client_of(self);
     std::shared_ptr<ClientStream> stream;
     {
@@ -495,7 +537,7 @@ PyMethodDef client_methods[] = {
      "Params that are called as these three: see request().\n"
      "Raises RemoteError, UnavailableError, TimeoutError and other OSErrors, ProtocolError; TypeError for what has no\n"
      "JSON, with the path to it.\n"},
-    {"request", as_method(client_request), METH_VARARGS | METH_KEYWORDS,
+    {"request", as_method(client_request), METH_FASTCALL | METH_KEYWORDS,
      "request($self, method, params=None, *, body=None, timeout=None, metadata=None, idempotent=False, digest=False)\n"
      "--\n\n"
      "As call(), with the params as one list, tuple or dict, and everything that the server answers as a Reply.\n"
@@ -508,7 +550,7 @@ PyMethodDef client_methods[] = {
     {"pipeline", client_pipeline, METH_NOARGS,
      "pipeline($self, /)\n--\n\n"
      "Many calls in one go, without waiting for the answer to each: see Pipeline.\n"},
-    {"stream", as_method(client_stream), METH_VARARGS | METH_KEYWORDS,
+    {"stream", as_method(client_stream), METH_FASTCALL | METH_KEYWORDS,
      "stream($self, method, params=None, *, body=None, timeout=None, metadata=None, idempotent=False, digest=False, "
      "sending=False)\n--\n\n"
      "Begins a call that is answered part by part, on a connection of its own: iterate over it. `sending`: parts go "

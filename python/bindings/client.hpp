@@ -29,13 +29,15 @@ struct CallArguments {
 
 /// The arguments of request(method, params=None, *, ...).
 struct RequestArguments {
-  RequestArguments(const char* function, PyObject* arguments, PyObject* named, std::string& params);
+  /// As CallArguments().
+  RequestArguments(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names,
+                   std::string& params);
 
   std::string_view method;
   PyObject* body = nullptr;
   PyObject* timeout = nullptr;
   PyObject* metadata = nullptr;
-  int idempotent = 0, digest = 0, sending = 0;
+  bool idempotent = false, digest = false, sending = false;
 };
 
 /// Seconds as a caller gives them; None: 0. Throws PyError.

@@ -3,8 +3,11 @@
 #include <structmember.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <functional>
+#include <memory_resource>
 #include <new>
 #include <optional>
 #include <stop_token>
@@ -314,8 +317,11 @@ Ref body_argument(const Handler& handler, Request& request) {
 class Arguments {
  public:
   Arguments(const Handler& handler, Request& request) : handler_(handler) {
-    values_.reserve(handler.parameters.size() + 1);
-    if (has_body()) add_named(handler.body_key, body_argument(handler, request));
+    stack_.push_back(nullptr);  // room for a self
+    if (has_body()) {
+      body_ = body_argument(handler, request);
+      add_named(handler.body_key, body_.get());
+    }
     if (!request.params_text().empty()) params_ = read_value(request.params_text());
     if (!params_ || PyList_CheckExact(params_.get())) {
       add_list();
@@ -329,12 +335,9 @@ class Arguments {
     for (std::size_t i = 0; i < names_.size(); ++i) {
       PyTuple_SET_ITEM(names.get(), static_cast<Py_ssize_t>(i), borrow(names_[i]).release());
     }
-    std::vector<PyObject*> stack;
-    stack.reserve(values_.size() + named_.size() + 1);
-    stack.push_back(nullptr);  // room for a self
-    for (const Ref& value : values_) stack.push_back(value.get());
-    for (const Ref& value : named_) stack.push_back(value.get());
-    return own(PyObject_Vectorcall(handler_.function, stack.data() + 1, values_.size() | PY_VECTORCALL_ARGUMENTS_OFFSET,
+    const std::size_t by_place = stack_.size() - 1;
+    stack_.insert(stack_.end(), named_.begin(), named_.end());
+    return own(PyObject_Vectorcall(handler_.function, stack_.data() + 1, by_place | PY_VECTORCALL_ARGUMENTS_OFFSET,
                                    names.get()));
   }
 
@@ -342,9 +345,9 @@ class Arguments {
   // The body may stand anywhere among the parameters: then all of them go by name.
   bool has_body() const { return handler_.body != Handler::Body::none; }
 
-  void add_named(PyObject* key, Ref value) {
+  void add_named(PyObject* key, PyObject* value) {
     names_.push_back(key);
-    named_.push_back(std::move(value));
+    named_.push_back(value);
   }
 
   void add_list() {
@@ -358,12 +361,12 @@ class Arguments {
         if (parameters[i].required) refuse(parameters[i].name + " is missing");
         continue;
       }
-      Ref value = borrow(PyList_GET_ITEM(params_.get(), static_cast<Py_ssize_t>(i)));
-      if (i < parameters.size()) check_param(parameters[i], value.get());
+      PyObject* const value = PyList_GET_ITEM(params_.get(), static_cast<Py_ssize_t>(i));
+      if (i < parameters.size()) check_param(parameters[i], value);
       if (i < parameters.size() && (parameters[i].by_name || has_body())) {
-        add_named(parameters[i].key, std::move(value));
+        add_named(parameters[i].key, value);
       } else {
-        values_.push_back(std::move(value));
+        stack_.push_back(value);
       }
     }
   }
@@ -382,9 +385,9 @@ class Arguments {
       check_param(parameter, value);
       by_place = by_place && !parameter.by_name;
       if (by_place) {
-        values_.push_back(borrow(value));
+        stack_.push_back(value);
       } else {
-        add_named(parameter.key, borrow(value));
+        add_named(parameter.key, value);
       }
     }
     if (used < PyDict_GET_SIZE(params_.get())) add_rest();
@@ -403,14 +406,16 @@ class Arguments {
       if (!handler_.any_parameters) {
         refuse("unknown parameter " + printable(name, 40) + "; expected: " + names_of(parameters));
       }
-      add_named(key, borrow(value));
+      add_named(key, value);
     }
   }
 
   const Handler& handler_;
-  Ref params_;
-  std::vector<Ref> values_, named_;
-  std::vector<PyObject*> names_;
+  Ref params_, body_;  // own what the rest points to
+  // The usual few arguments need no block from the heap.
+  std::array<std::byte, 512> block_;
+  std::pmr::monotonic_buffer_resource memory_{block_.data(), block_.size()};
+  std::pmr::vector<PyObject*> stack_{&memory_}, named_{&memory_}, names_{&memory_};
 };
 
 // Calls the function. `self`: the Request, made for handlers that get it and those that stream.
@@ -517,8 +522,21 @@ Ref make_pending(Handlers& handlers, const Handler& handler, const Responder& re
   return self;
 }
 
+// As loop.create_task(), which is written in Python, where the loop has no task factory of its own; with a name that says
+// more, and begun at once by an interpreter that can (3.12).
+Ref make_task(const Handler& handler, PyObject* awaitable, PyObject* task_type, PyObject* loop) {
+  if (loop == Py_None) return own(PyObject_CallOneArg(task_type, awaitable));
+#if PY_VERSION_HEX >= 0x030c0000
+  static PyObject* const names = Py_BuildValue("(sss)", "loop", "name", "eager_start");
+#else
+  static PyObject* const names = Py_BuildValue("(ss)", "loop", "name");
+#endif
+  PyObject* arguments[] = {nullptr, awaitable, loop, handler.task_name, Py_True};
+  return own(PyObject_Vectorcall(task_type, arguments + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, names));
+}
+
 void start_task(Handlers& handlers, const Handler& handler, Request&& request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* create_task) {
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop) {
   check_wanted(request);
   const std::stop_token stop = request.stop_token();
   const bool streams = stream != nullptr;
@@ -528,7 +546,7 @@ void start_task(Handlers& handlers, const Handler& handler, Request&& request, c
     const Ref drive = function_of("_server", "drive");
     awaitable = own(PyObject_CallFunctionObjArgs(drive.get(), awaitable.get(), self.get(), nullptr));
   }
-  const Ref task = own(PyObject_CallOneArg(create_task, awaitable.get()));
+  const Ref task = make_task(handler, awaitable.get(), task_type, loop);
   const Ref pending = make_pending(handlers, handler, reply);
   static PyObject* const add_name = PyUnicode_InternFromString("add_done_callback");
   own(PyObject_CallMethodOneArg(task.get(), add_name, pending.get()));
@@ -553,9 +571,9 @@ void run_call(Handlers& handlers, const Handler& handler, Request request, const
 }
 
 void begin_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* create_task) {
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop) {
   try {
-    start_task(handlers, handler, std::move(request), reply, std::move(stream), create_task);
+    start_task(handlers, handler, std::move(request), reply, std::move(stream), task_type, loop);
   } catch (...) {
     reply.fail(failure_of(handler));
   }

@@ -21,27 +21,22 @@ constexpr std::size_t hold_from = 16 * 1024;  // smaller bodies are copied
 Method& Handlers::add(Router& router, std::unique_ptr<Handler> handler) {
   const Handler* const one = handler.get();
   all_.push_back(std::move(handler));
-  const auto job = [one](Request request, const Responder& reply, std::shared_ptr<Stream> stream) {
-    Job job;
-    job.handler = one;
-    job.request = std::make_unique<Request>(std::move(request));
-    job.reply = std::make_unique<Responder>(reply);
-    job.stream = std::move(stream);
-    return job;
+  const auto made = [one](Request&& request, const Responder& reply, std::shared_ptr<Stream> stream) {
+    return std::make_unique<Call>(Call{one, std::move(request), reply, std::move(stream)});
   };
   if (one->streams && one->asynchronous) {
-    return router.on_stream_later(one->name,
-                                  [this, job](Request request, const Responder& reply, std::shared_ptr<Stream> stream) {
-                                    push_to_loop(job(std::move(request), reply, std::move(stream)));
-                                  });
+    return router.on_stream_later(
+        one->name, [this, made](Request request, const Responder& reply, std::shared_ptr<Stream> stream) {
+          push_to_loop({made(std::move(request), reply, std::move(stream))});
+        });
   }
   if (one->streams) {  // a thread for itself, as it may take its time
     return router.on_stream(
         one->name, [this, one](Request& request, Stream& stream) { return run_stream(*this, *one, request, stream); });
   }
-  return router.on_later(one->name, [this, one, job](Request request, const Responder& reply) {
-    Job made = job(std::move(request), reply, nullptr);
-    one->asynchronous ? push_to_loop(std::move(made)) : push(std::move(made));
+  return router.on_later(one->name, [this, one, made](Request request, const Responder& reply) {
+    auto call = made(std::move(request), reply, nullptr);
+    one->asynchronous ? push_to_loop({std::move(call)}) : push(std::move(call));
   });
 }
 
@@ -96,32 +91,29 @@ class ThreadState {
 
 }  // namespace
 
-void Handlers::push(Job job) {
+void Handlers::push(std::unique_ptr<Call> call) {
   const Lock lock(mutex_);
-  jobs_.push_back(std::move(job));
+  calls_.push_back(std::move(call));
 }
 
 bool Handlers::waiting() const {
   const Lock lock(mutex_);
-  return !jobs_.empty();
+  return !calls_.empty();
 }
 
 // One by one: another thread goes on with the rest when one takes its time.
-bool Handlers::take(Job& job) {
+std::unique_ptr<Handlers::Call> Handlers::take() {
   const Lock lock(mutex_);
-  if (jobs_.empty()) return false;
-  job = std::move(jobs_.front());
-  jobs_.pop_front();
-  return true;
+  if (calls_.empty()) return nullptr;
+  auto call = std::move(calls_.front());
+  calls_.pop_front();
+  return call;
 }
 
 void Handlers::run() {
   thread_local ThreadState thread;
   thread.enter();
-  for (Job job; take(job);) {
-    run_call(*this, *job.handler, std::move(*job.request), *job.reply);
-    job = Job();
-  }
+  while (const auto call = take()) run_call(*this, *call->handler, std::move(call->request), call->reply);
   thread.leave();
 }
 
@@ -196,7 +188,7 @@ Buffer Handlers::hold(PyObject* object, std::string_view bytes) {
 
 // ---- the asyncio loop
 
-void Handlers::push_to_loop(Job job) {
+void Handlers::push_to_loop(LoopJob job) {
   const Lock lock(loop_mutex_);
   if (loop_descriptor_ < 0) return;  // at the end: it dies unanswered, and its connection with it
   loop_jobs_.push_back(std::move(job));
@@ -206,30 +198,22 @@ void Handlers::push_to_loop(Job job) {
   }
 }
 
-void Handlers::wake_later(PyObject* future) {
-  Job job;
-  job.object = future;
-  push_to_loop(std::move(job));
-}
+void Handlers::wake_later(PyObject* future) { push_to_loop({nullptr, future}); }
 
-void Handlers::cancel_later(PyObject* task) {
-  Job job;
-  job.object = task;
-  job.cancel = true;
-  push_to_loop(std::move(job));
-}
+void Handlers::cancel_later(PyObject* task) { push_to_loop({nullptr, task, true}); }
 
-void Handlers::run_on_loop(PyObject* create_task) {
+void Handlers::run_on_loop(PyObject* task_type, PyObject* loop) {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t size = ::read(loop_descriptor_, &count, sizeof count);
-  std::deque<Job> jobs;
+  std::vector<LoopJob> jobs;
   {
     const Lock lock(loop_mutex_);
     jobs.swap(loop_jobs_);
   }
-  for (Job& job : jobs) {
-    if (job.handler != nullptr) {
-      begin_call(*this, *job.handler, std::move(*job.request), *job.reply, std::move(job.stream), create_task);
+  for (LoopJob& job : jobs) {
+    if (const auto call = std::move(job.call)) {
+      begin_call(*this, *call->handler, std::move(call->request), call->reply, std::move(call->stream), task_type,
+                 loop);
       continue;
     }
     const Ref object(job.object);

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "framecall/call.hpp"
+#include "framecall/responder.hpp"
 #include "framecall/router.hpp"
 #include "framecall/server_options.hpp"
 #include "framecall/stream.hpp"
@@ -36,13 +37,14 @@ struct Handler {
 
   std::string name;
   PyObject* function = nullptr;
-  bool takes_request = false;    ///< gets the Request, instead of values
-  bool asynchronous = false;     ///< gives something to await, or an asynchronous iterator
-  bool streams = false;          ///< gives parts, or reads them
-  bool any_parameters = false;   ///< *args or **kwargs: nothing is checked
-  bool debug = false;            ///< errors carry the traceback
-  Body body = Body::none;        ///< what its parameter `body` gets
-  PyObject* body_key = nullptr;  ///< "body"
+  bool takes_request = false;     ///< gets the Request, instead of values
+  bool asynchronous = false;      ///< gives something to await, or an asynchronous iterator
+  bool streams = false;           ///< gives parts, or reads them
+  bool any_parameters = false;    ///< *args or **kwargs: nothing is checked
+  bool debug = false;             ///< errors carry the traceback
+  Body body = Body::none;         ///< what its parameter `body` gets
+  PyObject* body_key = nullptr;   ///< "body"
+  PyObject* task_name = nullptr;  ///< of asyncio tasks
   std::vector<Parameter> parameters;
 };
 
@@ -77,17 +79,20 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
 
   /// Readable when there is something to do.
   int loop_descriptor() const { return loop_descriptor_; }
-  /// Starts what has come: `create_task` for each call.
-  void run_on_loop(PyObject* create_task);
+  /// Starts what has come: task_type(coroutine, loop=loop) for each call; without the loop, if it is None.
+  void run_on_loop(PyObject* task_type, PyObject* loop);
   /// A body for a reply: borrowed if it is large.
   Buffer hold(PyObject* object, std::string_view bytes);
 
  private:
-  struct Job {
-    const Handler* handler = nullptr;  // null: `object` is a future to wake, or a task to cancel
-    std::unique_ptr<Request> request;
-    std::unique_ptr<Responder> reply;
+  struct Call {
+    const Handler* handler;
+    Request request;
+    Responder reply;
     std::shared_ptr<Stream> stream;
+  };
+  struct LoopJob {
+    std::unique_ptr<Call> call;  // none: `object` is a future to wake, or a task to cancel
     PyObject* object = nullptr;
     bool cancel = false;
   };
@@ -97,9 +102,9 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  void push(Job job);
-  void push_to_loop(Job job);
-  bool take(Job& job);
+  void push(std::unique_ptr<Call> call);
+  void push_to_loop(LoopJob job);
+  std::unique_ptr<Call> take();
   void do_chores();
   bool has_chores() const { return !released_.empty() || !log_lines_.empty(); }
   void work_on_chores();
@@ -107,7 +112,7 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   std::vector<std::unique_ptr<Handler>> all_;
 
   mutable std::mutex mutex_;
-  std::deque<Job> jobs_;
+  std::deque<std::unique_ptr<Call>> calls_;
 
   // What needs the GIL and has no hurry, and the thread for it.
   std::mutex chores_mutex_;
@@ -119,7 +124,7 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   std::thread chores_;
 
   std::mutex loop_mutex_;
-  std::deque<Job> loop_jobs_;
+  std::vector<LoopJob> loop_jobs_;
   int loop_descriptor_ = -1;
 };
 
@@ -129,7 +134,7 @@ void run_call(Handlers& handlers, const Handler& handler, Request request, const
 Response run_stream(Handlers& handlers, const Handler& handler, Request& request, Stream& stream);
 /// The same for a handler on the loop: makes a task.
 void begin_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* create_task);
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop);
 
 void add_handler_types(PyObject* module);
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "async_call.hpp"
 #include "client.hpp"
 #include "decoder.hpp"
 #include "events.hpp"
@@ -138,6 +139,7 @@ PYBIND11_MODULE(_core, module) {
     add_messages(module.ptr());
     add_client(module.ptr());
     add_session(module.ptr());
+    add_async_call(module.ptr());
     add_files(module);
     add_server(module);
     add_plain_clients(module.ptr());

@@ -51,7 +51,9 @@ class PythonServer {
     server().start();
   }
   int loop_descriptor() const { return handlers_->loop_descriptor(); }
-  void run_on_loop(const py::object& create_task) { handlers_->run_on_loop(create_task.ptr()); }
+  void run_on_loop(const py::object& task_type, const py::object& loop) {
+    handlers_->run_on_loop(task_type.ptr(), loop.ptr());
+  }
   void drain() { server().drain(); }
   void wait() {
     Server& waited = server();
@@ -149,6 +151,8 @@ void PythonServer::add(const py::dict& description) {
   handler->debug = description["debug"].cast<bool>();
   handler->body = body_kind(description["body"].cast<std::string>());
   handler->body_key = PyUnicode_InternFromString("body");
+  handler->task_name = to_str(handler->name).release();
+  PyUnicode_InternInPlace(&handler->task_name);
   std::vector<ParameterInfo> infos;
   for (const py::handle one : py::list(description["parameters"])) {
     const py::dict parameter = py::reinterpret_borrow<py::dict>(one);

@@ -47,14 +47,16 @@ struct SessionState {
   std::string out;  // that leaves at the end of the loop's turn
   std::uint64_t last_id = 0;
   std::unordered_map<std::uint64_t, Waiting> waiting;
-  std::chrono::milliseconds timeout{};  // of calls that have none
+  std::vector<decltype(waiting)::node_type> spare;  // of calls that are over, for the next ones
+  std::chrono::milliseconds timeout{};              // of calls that have none
   Clock::time_point alarm = Clock::time_point::max();
-  Ref loop, loop_named, future_type, write, call_soon, flush, wake;
+  Ref loop, loop_named, future_type, write, call_soon, flush, wake, running_loop;
   Ref on_room;  // somebody waits for fewer calls in flight
   Ref view;     // of the reader's block
   char* viewed = nullptr;
   std::size_t viewed_size = 0;
   bool corked = false, lost = false;
+  bool blocked = false;  // the transport takes no more for now; set from Python
 };
 
 struct SessionObject {
@@ -133,6 +135,8 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
     state.call_soon = own(PyObject_GetAttrString(loop, "call_soon"));
     state.flush = own(PyObject_GetAttrString(self, "flush"));  // a cycle, which fail() ends
     state.loop_named = own(Py_BuildValue("(s)", "loop"));
+    const Ref asyncio = own(PyImport_ImportModule("asyncio"));
+    state.running_loop = own(PyObject_GetAttrString(asyncio.get(), "_get_running_loop"));
     return none();
   });
 }
@@ -205,11 +209,19 @@ void begin(SessionState& state, std::string_view method, std::string_view params
   if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
   const std::uint64_t id = state.last_id + 1;
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
-  const ClientCall call(method, params, body.view(), options);
-  const std::string head = call.encode(std::to_string(id), timeout, wanted == Wanted::parts);
-  const bool alone = state.waiting.empty();
   const auto deadline = Clock::now() + timeout;
-  state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
+  const ClientCall call(method, params, body.view(), options);
+  const std::string head = call.encode(std::to_string(id), deadline, wanted == Wanted::parts);
+  const bool alone = state.waiting.empty();
+  if (state.spare.empty()) {
+    state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
+  } else {
+    auto node = std::move(state.spare.back());
+    state.spare.pop_back();
+    node.key() = id;
+    node.mapped() = Waiting{std::move(target), wanted, deadline};
+    state.waiting.insert(std::move(node));
+  }
   state.last_id = id;
   set_alarm(state, deadline);
   send(state, head, body, alone);
@@ -221,25 +233,12 @@ Ref new_future(SessionState& state) {
                                  state.loop_named.get()));
 }
 
-PyObject* start_call(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-  return guard([&] {
-    SessionState& state = state_of(self);
-    Scratch params;
-    const CallArguments given("call", arguments, count, names, params.text);
-    const OutBody body(given.body);
-    const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
-    Ref future = new_future(state);
-    begin(state, given.method, params.text, body, options, Wanted::value, borrow(future.get()));
-    return future;
-  });
-}
-
 struct Asked {
-  Asked(const char* function, PyObject* arguments, PyObject* named)
-      : given(function, arguments, named, params.text), body(given.body) {
+  Asked(const char* function, PyObject* const* arguments, Py_ssize_t count, PyObject* names)
+      : given(function, arguments, count, names, params.text), body(given.body) {
     options = make_options(given.timeout, given.metadata, body.layout());
-    options.digest = given.digest != 0;
-    options.more = given.sending != 0;
+    options.digest = given.digest;
+    options.more = given.sending;
   }
   Scratch params;
   RequestArguments given;
@@ -247,24 +246,13 @@ struct Asked {
   CallOptions options;
 };
 
-PyObject* start_request(PyObject* self, PyObject* arguments, PyObject* named) {
-  return guard([&] {
-    SessionState& state = state_of(self);
-    const Asked call("request", arguments, named);
-    Ref future = new_future(state);
-    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
-    return future;
-  });
-}
-
 // start_stream(target, method, ...)
-PyObject* start_stream(PyObject* self, PyObject* arguments, PyObject* named) {
+PyObject* start_stream(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   return guard([&] {
     SessionState& state = state_of(self);
-    const Ref rest = own(PyTuple_GetSlice(arguments, 1, PyTuple_GET_SIZE(arguments)));
-    const Asked call("stream", rest.get(), named);
-    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::parts,
-          borrow(PyTuple_GET_ITEM(arguments, 0)));
+    if (count < 1) raise(PyExc_TypeError, "start_stream(target, method, ...)");
+    const Asked call("stream", arguments + 1, count - 1, names);
+    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::parts, borrow(arguments[0]));
     return own(PyLong_FromUnsignedLongLong(state.last_id));
   });
 }
@@ -278,7 +266,7 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
     if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
     const ClientCall call(given.method, std::string_view(params.text), body.view(), options);
-    send(state, call.encode({}, options.timeout), body, state.waiting.empty());
+    send(state, call.encode({}, Clock::now() + options.timeout), body, state.waiting.empty());
     return none();
   });
 }
@@ -305,16 +293,12 @@ PyObject* send_part(PyObject* self, PyObject* arguments) {
   });
 }
 
-// cancel(id): nobody waits for it any more.
+// cancel(id): see give_up().
 PyObject* cancel(PyObject* self, PyObject* number) {
   return guard([&] {
-    SessionState& state = state_of(self);
     const std::uint64_t id = PyLong_AsUnsignedLongLong(number);
     if (PyErr_Occurred() != nullptr) throw PyError();
-    if (!state.waiting.contains(id) || !state.write) return none();
-    state.waiting.erase(id);
-    send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
-    tell_about_room(state);
+    give_up(self, id);
     return none();
   });
 }
@@ -328,9 +312,18 @@ void give(const Waiting& to, PyObject* value, bool last) {
     own(PyObject_VectorcallMethod(deliver_name, arguments, 3, nullptr));
     return;
   }
+  if (Ref(PyObject_CallMethodOneArg(to.target.get(), set_result_name, value))) return;
+  // Cancelled by the caller, which is too rare to ask for it before.
+  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &error, &trace);
   const Ref done = own(PyObject_CallMethodNoArgs(to.target.get(), done_name));
-  if (done.get() == Py_True) return;  // cancelled by the caller
-  own(PyObject_CallMethodOneArg(to.target.get(), set_result_name, value));
+  if (done.get() != Py_True) {
+    PyErr_Restore(type, error, trace);
+    throw PyError();
+  }
+  Py_XDECREF(type);
+  Py_XDECREF(error);
+  Py_XDECREF(trace);
 }
 
 void give_error(const Waiting& to, PyObject* exception) {
@@ -365,7 +358,10 @@ void deliver(SessionState& state, CallReply& reply) {
   if (found == state.waiting.end()) return;  // cancelled, or late
   const bool last = !reply.more && !reply.continues;
   const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
-  if (last || to.wanted != Wanted::parts) state.waiting.erase(found);
+  if (last || to.wanted != Wanted::parts) {
+    found->second.target.reset();
+    state.spare.push_back(state.waiting.extract(found));
+  }
   Ref value;
   try {
     if (to.wanted == Wanted::parts) {
@@ -450,19 +446,11 @@ PyObject* expire(PyObject* self, PyObject* make_error) {
   });
 }
 
-PyObject* last_id(PyObject* self, void*) {
-  return guard([&] { return own(PyLong_FromUnsignedLongLong(state_of(self).last_id)); });
-}
 PyObject* in_flight(PyObject* self, void*) {
   return guard([&] { return own(PyLong_FromSize_t(state_of(self).waiting.size())); });
 }
-// Whether another call may begin now; behind those who wait.
 PyObject* ready(PyObject* self, void*) {
-  return guard([&] {
-    const SessionState& state = state_of(self);
-    const bool is = !state.lost && !state.reader.closing() && !state.on_room && has_room(state);
-    return own(PyBool_FromLong(is ? 1 : 0));
-  });
+  return guard([&] { return own(PyBool_FromLong(is_ready(self) ? 1 : 0)); });
 }
 // No call should begin here any more.
 PyObject* closing(PyObject* self, void*) {
@@ -472,11 +460,22 @@ PyObject* closing(PyObject* self, void*) {
   });
 }
 
+PyObject* blocked(PyObject* self, void*) {
+  return guard([&] { return own(PyBool_FromLong(state_of(self).blocked ? 1 : 0)); });
+}
+int set_blocked(PyObject* self, PyObject* value, void*) {
+  const Ref done(guard([&] {
+    const int truth = value == nullptr ? 0 : PyObject_IsTrue(value);
+    if (truth < 0) throw PyError();
+    state_of(self).blocked = truth != 0;
+    return none();
+  }));
+  return done ? 0 : -1;
+}
+
 PyMethodDef session_methods[] = {{"attach", attach, METH_VARARGS, nullptr},
                                  {"flush", flush, METH_NOARGS, nullptr},
-                                 {"start_call", as_method(start_call), METH_FASTCALL | METH_KEYWORDS, nullptr},
-                                 {"start_request", as_method(start_request), METH_VARARGS | METH_KEYWORDS, nullptr},
-                                 {"start_stream", as_method(start_stream), METH_VARARGS | METH_KEYWORDS, nullptr},
+                                 {"start_stream", as_method(start_stream), METH_FASTCALL | METH_KEYWORDS, nullptr},
                                  {"start_notify", as_method(start_notify), METH_FASTCALL | METH_KEYWORDS, nullptr},
                                  {"send_part", send_part, METH_VARARGS, nullptr},
                                  {"cancel", cancel, METH_O, nullptr},
@@ -487,10 +486,10 @@ PyMethodDef session_methods[] = {{"attach", attach, METH_VARARGS, nullptr},
                                  {"expire", expire, METH_O, nullptr},
                                  {}};
 
-PyGetSetDef session_properties[] = {{"last_id", last_id, nullptr, nullptr, nullptr},
-                                    {"in_flight", in_flight, nullptr, nullptr, nullptr},
+PyGetSetDef session_properties[] = {{"in_flight", in_flight, nullptr, nullptr, nullptr},
                                     {"ready", ready, nullptr, nullptr, nullptr},
                                     {"closing", closing, nullptr, nullptr, nullptr},
+                                    {"blocked", blocked, set_blocked, nullptr, nullptr},
                                     {}};
 
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, /)\n--\n\n"
@@ -507,6 +506,37 @@ PyType_Spec spec{"framecall._core.Session", sizeof(SessionObject), 0,
                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
+
+bool is_ready(PyObject* self) {
+  const SessionState& state = state_of(self);
+  return !state.lost && !state.blocked && !state.reader.closing() && !state.on_room && has_room(state) &&
+         state.running_loop && own(PyObject_CallNoArgs(state.running_loop.get())).get() == state.loop.get();
+}
+
+Ref start(PyObject* self, const Given& given, bool whole, std::uint64_t& id) {
+  SessionState& state = state_of(self);
+  Ref future = new_future(state);
+  if (whole) {
+    const Asked call("request", given.arguments, given.count, given.names);
+    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
+  } else {
+    Scratch params;
+    const CallArguments call("call", given.arguments, given.count, given.names, params.text);
+    const OutBody body(call.body);
+    const CallOptions options = make_options(call.timeout, call.metadata, body.layout());
+    begin(state, call.method, params.text, body, options, Wanted::value, borrow(future.get()));
+  }
+  id = state.last_id;
+  return future;
+}
+
+void give_up(PyObject* self, std::uint64_t id) {
+  SessionState& state = state_of(self);
+  if (!state.waiting.contains(id) || !state.write) return;
+  state.waiting.erase(id);
+  send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+  tell_about_room(state);
+}
 
 void add_session(PyObject* module) {
   set_result_name = PyUnicode_InternFromString("set_result");

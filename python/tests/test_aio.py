@@ -1,8 +1,10 @@
 """framecall.aio.Client: many calls in flight, cancelled, late, over TLS, in several loops."""
 
 import asyncio
+import collections.abc
 import gc
 import os
+import socket
 import ssl
 import subprocess
 import threading
@@ -144,6 +146,71 @@ def test_a_cancelled_task_cancels_its_call(server, run):
             stream.cancel()
             assert [part async for part in stream] == []
             assert await client.call("add", 1) == 2
+
+    run(main())
+
+
+def test_a_call_is_a_coroutine(server, run):
+    """It is compiled, but tasks and people may do with it what they do with one of `async def`."""
+
+    async def main():
+        async with framecall.aio.Client(server.address) as client:
+            for connected in (False, True):  # it waits for a connection first, or not
+                call = client.call("add", 1)
+                assert asyncio.iscoroutine(call) and isinstance(call, collections.abc.Coroutine)
+                assert call.__name__ == "call" and call.__qualname__ == "Client.call" and "Client.call" in repr(call)
+                assert await call == 2, connected
+                with pytest.raises(RuntimeError, match="already awaited"):
+                    await call
+            assert await asyncio.create_task(client.call("add", 2)) == 3
+            assert await asyncio.wait_for(client.call("add", 3), 30) == 4
+            assert await asyncio.gather(client.call("add", 4), client.call("add_later", 5)) == [5, 6]
+            assert await client.call("sleep", 0) is None
+
+            with pytest.raises(TypeError, match="method"):
+                await client.call()
+            with pytest.raises(TypeError):
+                await client.call(1)
+            with pytest.raises(framecall.RemoteError, match="oops") as caught:
+                await client.call("fail")
+            assert caught.traceback[0].name == "main"
+
+            with pytest.warns(RuntimeWarning, match="coroutine 'Client.call' was never awaited"):
+                client.call("add", 1)
+            client.call("add", 1).close()  # says that it is not wanted: no warning
+            with pytest.raises(ValueError, match="mine"):
+                client.call("add", 1).throw(ValueError("mine"))
+            call = client.call("add", 1)
+            with pytest.raises(TypeError):
+                call.throw(1)
+            call.close()
+
+            # Closed while it waits: the server is told.
+            server.began.clear()
+            server.told.clear()
+            call = client.call("sleep_later", 20)
+            assert asyncio.isfuture(call.send(None))
+            assert await asyncio.get_running_loop().run_in_executor(None, server.began.wait, 20)
+            call.close()
+            assert await asyncio.get_running_loop().run_in_executor(None, server.told.wait, 20)
+            assert client._session.in_flight == 0
+
+    run(main())
+
+
+def test_a_call_that_is_cancelled_while_it_connects(run):
+    async def main():
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:  # TLS never begins: nobody answers
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+            async with framecall.aio.Client(address, ssl=ssl.create_default_context()) as client:
+                task = asyncio.ensure_future(client.call("add", 1))
+                connection, _ = await asyncio.get_running_loop().run_in_executor(None, listener.accept)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                connection.close()
+                with pytest.raises(TimeoutError, match="could not begin"):
+                    await client.call("add", 1, timeout=0.05)
 
     run(main())
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "framecall/call.hpp"
+#include "framecall/responder.hpp"
 #include "framecall/stream.hpp"
 
 namespace framecall {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -90,7 +89,7 @@ class Request {
  private:
   std::string_view method_, params_, metadata_, body_, peer_;
   std::string layout_;
-  std::unique_ptr<std::string> kept_;
+  std::unique_ptr<char[]> kept_;
   Buffer own_body_;
   mutable std::optional<Json> parsed_;
   std::stop_source stop_{std::nostopstate};
@@ -134,35 +133,5 @@ struct Failure {
   std::string message, data;
 };
 Failure current_failure() noexcept;
-
-/// The answer to one call, given later, from any thread, once. One that dies unanswered answers with an error.
-class Responder {
- public:
-  using Send = std::function<void(Response* response, const Failure* failure)>;  ///< one of them
-  explicit Responder(Send send) : send_(std::make_shared<Once>(std::move(send))) {}
-
-  void operator()(Response response) const { send_->answer(&response, nullptr); }
-  void fail(const Failure& failure) const { send_->answer(nullptr, &failure); }
-  void error(const CallError& error) const {
-    fail({static_cast<std::int64_t>(error.code()), message_text(error.what()), error.data()});
-  }
-  /// The exception that is being handled.
-  void current_exception() const { fail(current_failure()); }
-
- private:
-  struct Once {
-    explicit Once(Send given) : send(std::move(given)) {}
-    Once(const Once&) = delete;
-    ~Once() {
-      const Failure failure{static_cast<std::int64_t>(ErrorCode::internal_error), "the handler gave no answer", {}};
-      answer(nullptr, &failure);
-    }
-    void answer(Response* response, const Failure* failure) {
-      if (Send once = std::exchange(send, nullptr)) once(response, failure);
-    }
-    Send send;
-  };
-  std::shared_ptr<Once> send_;
-};
 
 }  // namespace framecall

@@ -23,9 +23,9 @@ class ClientCall {
   ClientCall(const ClientCall&) = delete;
 
   std::string_view method() const { return method_; }
-  /// The head of its frame. `id`: JSON text, empty for a notification. `left`: until its deadline, told to the server if the
-  /// caller gave one.
-  std::string encode(std::string_view id, std::chrono::milliseconds left, bool stream = false) const;
+  /// The head of its frame. `id`: JSON text, empty for a notification. The server is told how long it is until the deadline if
+  /// the caller gave one.
+  std::string encode(std::string_view id, std::chrono::steady_clock::time_point deadline, bool stream = false) const;
 
  private:
   std::string_view method_;
@@ -42,9 +42,9 @@ std::string cancel_frame(std::string_view id);
 /// The name of a method, for messages.
 std::string in_quotes(std::string_view method);
 
-std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline);
-
-/// When a call of these options has to be over.
+/// When a call of these options has to be over that begins now.
+std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client,
+                                                  std::chrono::steady_clock::time_point now);
 std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client);
 
 }  // namespace framecall

@@ -23,9 +23,13 @@ inline constexpr std::uint32_t default_max_header_size = 1 << 20;
 /// Above it the fourth byte of a frame would not be 0, which tells frames from text, HTTP and TLS.
 inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 
-/// Prefix and header of a frame: struct.pack('i', len(h)) + h. `header` is JSON text.
-/// Throws std::invalid_argument above largest_max_header_size, and for a header that the prefix has no room for.
+/// The length in front of a header of `size` bytes: struct.pack('i', size).
+/// Throws std::invalid_argument above largest_max_header_size, and for a size that the prefix has no room for.
+std::string encode_prefix(std::size_t size, const PrefixFormat& format = PrefixFormat());
+/// Prefix and header of a frame; `header` is JSON text. Throws as encode_prefix().
 std::string encode_head(std::string_view header, const PrefixFormat& prefix = PrefixFormat());
+/// The same for a header written in place behind 4 bytes, which it fills in.
+void fill_prefix(std::string& head);
 
 /// Whether a stream that begins with `bytes` begins with a frame: a length that can be one, then what opens an object.
 enum class FrameStart : std::uint8_t { no, maybe, yes };

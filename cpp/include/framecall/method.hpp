@@ -9,6 +9,7 @@
 
 #include "framecall/call.hpp"
 #include "framecall/json.hpp"
+#include "framecall/responder.hpp"
 
 namespace framecall {
 

@@ -26,6 +26,8 @@ struct CallReply {
   bool more = false;                    ///< another one follows for this id
   bool continues = false;               ///< more of the body follows: it is above max_body and comes in pieces
   bool continued = false;               ///< so it was before: what is not the body has come with the first piece
+
+  void clear();  ///< for the next one, whether this one was moved from or not
 };
 
 /// What a call ends with: throws RemoteError, or ProtocolError for a damaged body and for one that comes in parts or in pieces

@@ -14,6 +14,7 @@
 #include "framecall/call.hpp"
 #include "framecall/method.hpp"
 #include "framecall/parameters.hpp"
+#include "framecall/responder.hpp"
 
 namespace framecall {
 

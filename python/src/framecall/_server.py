@@ -281,8 +281,10 @@ class _Loop:
             # A daemon, as the interpreter waits for others before it lets anybody stop them.
             self._thread = threading.Thread(target=self._run, args=(loop,), name="framecall loop", daemon=True)
         self._loop = loop
-        create_task = loop.create_task
-        loop.add_reader(self._descriptor, lambda: server.run_on_loop(create_task))
+        if loop.get_task_factory() is None:
+            loop.add_reader(self._descriptor, server.run_on_loop, asyncio.Task, loop)
+        else:
+            loop.add_reader(self._descriptor, server.run_on_loop, loop.create_task, None)
         if self._thread is not None:
             self._thread.start()
 

@@ -83,11 +83,13 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
+        self.blocked = True
 
     def resume_writing(self) -> None:
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
+        self.blocked = False
 
     async def writable(self) -> None:
         """Waits while the server is slow to take what was said."""
@@ -136,7 +138,7 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         self.expire(lambda: TimeoutError(f"{self._shown}: no reply in time"))
 
 
-class Client:
+class Client(_core.AsyncClient):
     """Calls the methods of one server from an asyncio loop: one connection, any number of calls in flight.
 
     `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; ValueError for anything else. Connects with the first call, and
@@ -211,33 +213,6 @@ class Client:
 
     # ---- calls
 
-    async def call(
-        self,
-        method: str,
-        /,
-        *args: Any,
-        body: Any = None,
-        timeout: float | None = None,
-        metadata: dict[str, str] | None = None,
-        **params: Any,
-    ) -> Any:
-        """As framecall.Client.call()."""
-        session = self._session
-        if (
-            session is None
-            or not session.ready
-            or session._writable is not None
-            or self._loop is not asyncio.get_running_loop()
-        ):
-            session = await self._ready(timeout)
-        future = session.start_call(method, *args, body=body, timeout=timeout, metadata=metadata, **params)
-        number = session.last_id
-        try:
-            return await future
-        except asyncio.CancelledError:
-            session.cancel(number)
-            raise
-
     async def request(
         self,
         method: str,
@@ -252,14 +227,8 @@ class Client:
         """As framecall.Client.request()."""
         attempt = 1
         while True:
-            session = await self._ready(timeout)
-            future = session.start_request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
-            number = session.last_id
             try:
-                return await future
-            except asyncio.CancelledError:
-                session.cancel(number)
-                raise
+                return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
             except UnavailableError:
                 if not idempotent or attempt >= self._attempts or self._closed:
                     raise
@@ -371,7 +340,7 @@ class Client:
     async def _ready(self, timeout: float | None) -> _Session:
         """A connection for another call, in time."""
         session = self._session
-        if session is not None and session.ready and session._writable is None and self._is_here():
+        if session is not None and session.ready and self._is_here():
             return session
         limit = self._timeout if timeout is None else timeout
         try:
@@ -386,7 +355,7 @@ class Client:
             session = self._session
             if session is None:
                 raise ValueError("the client is closed")
-            if session._writable is not None:
+            if session.blocked:
                 await session.writable()
             elif session.closing:
                 continue
