@@ -72,11 +72,7 @@ PyTypeObject* add_type(PyObject* module, const char* name, PyType_Spec& spec) {
   const Ref type = own(PyType_FromSpec(&spec));
   auto* const made = reinterpret_cast<PyTypeObject*>(type.get());
 #if PY_VERSION_HEX < 0x030a0000
-  bool has_constructor = false;
-  for (const PyType_Slot* slot = spec.slots; slot->slot != 0; ++slot) {
-    has_constructor = has_constructor || slot->slot == Py_tp_new || slot->slot == Py_tp_init;
-  }
-  if (!has_constructor) made->tp_new = refuse_construction;
+  if ((spec.flags & no_constructor) != 0) made->tp_new = refuse_construction;
 #endif
   if (PyObject_SetAttrString(module, name, type.get()) != 0) throw PyError();
   Py_INCREF(type.get());

@@ -71,7 +71,7 @@ std::string_view text_of(PyObject* string);
 #if PY_VERSION_HEX >= 0x030a0000
 inline constexpr unsigned no_constructor = Py_TPFLAGS_DISALLOW_INSTANTIATION;
 #else
-inline constexpr unsigned no_constructor = 0;
+inline constexpr unsigned no_constructor = 1U << 7U;  // the same bit; add_type() sees to it
 #endif
 
 /// Makes a type and puts it into the module. The reference that is returned is for ever.
