@@ -30,11 +30,16 @@ def unread_bytes(reader, writer):
 
 
 class Relay:
-    """A context manager; `port` is where to connect to. Threads are daemons and end with it."""
+    """A context manager; `port` is where to connect to. Threads are daemons and end with it.
 
-    def __init__(self, target_port, target_host="127.0.0.1", port=0, seed=0, both=False):
+    The first `together` bytes of what comes at once are not cut apart: a raw command that only silence ends
+    would be another command when a busy machine is silent in its middle.
+    """
+
+    def __init__(self, target_port, target_host="127.0.0.1", port=0, seed=0, both=False, together=0):
         self.target = (target_host, target_port)
         self.both = both
+        self.together = together
         self.random = random.Random(seed)
         self.pieces = 0
         self.listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -127,7 +132,7 @@ class Pair:
                 continue
             at = 0
             while at < len(data):
-                count = rng.randint(1, 10)
+                count = rng.randint(1, 10) if at else max(rng.randint(1, 10), self.relay.together)
                 sink.sendall(data[at:at + count])
                 at += count
                 self.relay.pieces += 1

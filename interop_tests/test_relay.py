@@ -47,6 +47,15 @@ def test_same_seed_same_pieces(relay):
     assert cuts[0] == cuts[1]
 
 
+def test_a_beginning_that_stays_together(relay):
+    with listener() as target, peers.connect(relay(target.getsockname()[1], together=64)) as client:
+        with accept(target) as server:
+            client.sendall(b"x" * 300)
+            client.shutdown(socket.SHUT_WR)
+            pieces = [len(piece) for piece in iter(lambda: server.recv(65536), b"")]
+            assert pieces[0] == 64 and sum(pieces) == 300 and max(pieces[1:]) <= 10
+
+
 def test_both_directions(relay):
     with listener() as target, peers.connect(relay(target.getsockname()[1], both=True)) as client:
         with accept(target) as server:

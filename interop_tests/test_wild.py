@@ -103,7 +103,9 @@ def test_client_to_serve(program, serve, relay, tmp_path, client_case, interpret
     fill(here, case["needs"].get("files", {}))
     fill(there, case["needs"].get("other_files", {}))
     server = serve(*serve_flags(case, tmp_path, program), root=there)
-    port = server.port if way == "direct" else relay(server.port, seed=case["script"])
+    port = server.port
+    if way == "relay":
+        port = relay(port, seed=case["script"], together=64 if "raw" in case["flow"] else 0)
     arguments = [argument.replace("{port}", str(port)) for argument in case["arguments"]]
     code, output = run([interpreter, "-u", os.path.join(WILD, case["script"])] + arguments, here)
     check(case, code, output, here, there)
