@@ -1,98 +1,90 @@
 // Loads a server with calls through framecall's own clients and prints one line of JSON: calls a second, latencies.
+//   --api blocking  framecall::Client: one call after the other, or pipelines of --in-flight calls
+//   --api async     framecall::AsyncClient: a coroutine for each call in flight, any number of --connections
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/io_context.hpp>
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
+#include <exception>
 #include <memory>
-#include <stdexcept>
-#include <string>
-#include <vector>
 
+#include "../programs/load.hpp"
 #include "framecall/async_client.hpp"
 #include "framecall/client.hpp"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+struct Call {
+  std::string method, body, expected;
 
-// What came of the calls, the latencies of those behind the warm-up.
-struct Tally {
-  Clock::time_point measured_from, end;
-  std::vector<double> latencies;  // microseconds
-  std::uint64_t calls = 0, total = 0;
-
-  void count(Clock::time_point start, Clock::time_point now) {
-    ++total;
-    if (start < measured_from) return;
-    ++calls;
-    latencies.push_back(std::chrono::duration<double, std::micro>(now - start).count());
+  Call(std::size_t size, std::uint64_t number)
+      : method(size > 4096 ? "echo" : "upper"), body(load::body_of(size, number)) {
+    expected = method == "upper" ? load::upper(body) : body;
+  }
+  void check(const framecall::Response& response) const {
+    if (response.body.view() != expected) throw std::runtime_error("a wrong reply");
   }
 };
 
-struct Load {
-  std::string method, body, expected;
-  int connections = 1, in_flight = 1;
-};
-
-Load load_of(const std::string& name) {
-  Load load;
-  load.method = name == "echo1m" ? "echo" : "upper";
-  load.body = std::string(name == "echo1m" ? 1 << 20 : 32, 'a');
-  load.expected = std::string(load.body.size(), name == "echo1m" ? 'a' : 'A');
-  if (name == "pipe32") load.in_flight = 64;
-  if (name == "multi32") load.connections = 8, load.in_flight = 16;
-  return load;
-}
-
-void check(const framecall::Response& response, const Load& load) {
-  if (response.body.view() != load.expected) throw std::runtime_error("a wrong reply");
+void check_client(framecall::Client& client, std::size_t size, load::Clock& clock) {
+  for (int i = 0; i < load::checks; ++i) {
+    const Call call(size, ++clock.total);
+    call.check(client.request(call.method, nullptr, call.body));
+  }
 }
 
 // One thread: calls one after the other, or batches.
-void run_blocking(const framecall::Endpoint& endpoint, const Load& load, Tally& tally) {
+void run_blocking(const framecall::Endpoint& endpoint, const load::Arguments& flags, load::Clock& clock) {
+  if (flags.connections != 1) throw std::runtime_error("several connections take --api async");
   framecall::Client client(endpoint);
-  for (auto start = Clock::now(); start < tally.end;) {
-    if (load.in_flight == 1) {
-      check(client.request(load.method, nullptr, load.body), load);
-    } else {
-      framecall::Pipeline pipeline = client.pipeline();
-      for (int i = 0; i < load.in_flight; ++i) pipeline.add(load.method, nullptr, load.body);
-      for (auto& outcome : pipeline.run()) check(outcome.get(), load);
+  check_client(client, flags.body, clock);
+  const Call call(flags.body, 1);
+  clock.start();
+  for (bool on = true; on;) {
+    const std::uint64_t sent = load::now();
+    if (flags.in_flight == 1) {
+      const framecall::Response response = client.request(call.method, nullptr, call.body);
+      on = clock.answered(sent, load::now());
+      call.check(response);
+      continue;
     }
-    const auto now = Clock::now();
-    for (int i = 0; i < load.in_flight; ++i) tally.count(start, now);
-    start = now;
+    framecall::Pipeline pipeline = client.pipeline();
+    for (int i = 0; i < flags.in_flight; ++i) pipeline.add(call.method, nullptr, call.body);
+    for (auto& outcome : pipeline.run()) {
+      call.check(outcome.get());
+      on = clock.answered(sent, load::now());
+    }
   }
 }
 
-asio::awaitable<void> call_on(framecall::AsyncClient& client, const Load& load, Tally& tally, int& left) {
-  for (auto start = Clock::now(); start < tally.end;) {
+asio::awaitable<void> call_on(framecall::AsyncClient& client, const Call& call, load::Clock& clock, int& left) {
+  for (bool on = true; on;) {
+    const std::uint64_t sent = load::now();
     framecall::Buffer body;
-    body.append(load.body);
-    auto calling = client.request(load.method, nullptr, std::move(body));
+    body.append(call.body);
+    auto calling = client.request(call.method, nullptr, std::move(body));
     const framecall::Response response = co_await std::move(calling);
-    check(response, load);
-    const auto now = Clock::now();
-    tally.count(start, now);
-    start = now;
+    on = clock.answered(sent, load::now());
+    call.check(response);
   }
   if (--left == 0) client.close();
 }
 
 // One thread as well: connections, each with calls of several coroutines in flight.
-void run_async(const framecall::Endpoint& endpoint, const Load& load, Tally& tally) {
+void run_async(const framecall::Endpoint& endpoint, const load::Arguments& flags, load::Clock& clock) {
+  {
+    framecall::Client client(endpoint);
+    check_client(client, flags.body, clock);
+  }
   asio::io_context io{1};
+  const Call call(flags.body, 1);
   std::vector<std::unique_ptr<framecall::AsyncClient>> clients;
-  std::vector<int> left(static_cast<std::size_t>(load.connections), load.in_flight);
+  std::vector<int> left(static_cast<std::size_t>(flags.connections), flags.in_flight);
   std::exception_ptr problem;
+  clock.start();
   for (int& calls : left) {
     clients.push_back(std::make_unique<framecall::AsyncClient>(io.get_executor(), endpoint));
-    for (int i = 0; i < load.in_flight; ++i) {
-      auto calling = call_on(*clients.back(), load, tally, calls);
+    for (int i = 0; i < flags.in_flight; ++i) {
+      auto calling = call_on(*clients.back(), call, clock, calls);
       asio::co_spawn(io, std::move(calling), [&](std::exception_ptr error) {
         if (error) problem = error, io.stop();
       });
@@ -105,29 +97,11 @@ void run_async(const framecall::Endpoint& endpoint, const Load& load, Tally& tal
 }  // namespace
 
 int main(int argument_count, char** arguments) try {
-  std::string port, name = "unary32", seconds = "2", kind = "blocking";
-  for (int i = 1; i + 1 < argument_count; i += 2) {
-    const std::string flag = arguments[i];
-    (flag == "--port" ? port : flag == "--case" ? name : flag == "--seconds" ? seconds : kind) = arguments[i + 1];
-  }
-  const framecall::Endpoint endpoint = framecall::Endpoint::parse("127.0.0.1:" + port);
-  const Load load = load_of(name);
-  Tally tally;
-  const auto measured = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::stod(seconds)));
-  tally.measured_from = Clock::now() + std::chrono::milliseconds(300);
-  tally.end = tally.measured_from + measured;
-  kind == "async" ? run_async(endpoint, load, tally) : run_blocking(endpoint, load, tally);
-  const double elapsed = std::chrono::duration<double>(Clock::now() - tally.measured_from).count();
-  std::sort(tally.latencies.begin(), tally.latencies.end());
-  const auto quantile = [&](double q) {
-    return tally.latencies.at(static_cast<std::size_t>(q * static_cast<double>(tally.latencies.size() - 1)));
-  };
-  const double rate = static_cast<double>(tally.calls) / elapsed;
-  std::printf(
-      "{\"calls\": %llu, \"calls_total\": %llu, \"calls_per_s\": %.1f, \"bytes_per_s\": %.1f, \"p50_us\": %.2f, "
-      "\"p99_us\": %.2f}\n",
-      static_cast<unsigned long long>(tally.calls), static_cast<unsigned long long>(tally.total), rate,
-      rate * static_cast<double>(load.body.size()), quantile(0.5), quantile(0.99));
+  const load::Arguments flags(argument_count, arguments);
+  const framecall::Endpoint endpoint = framecall::Endpoint::parse(flags.address());
+  load::Clock clock(flags);
+  flags.is("--api", "async") ? run_async(endpoint, flags, clock) : run_blocking(endpoint, flags, clock);
+  clock.print();
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());
   return 1;
