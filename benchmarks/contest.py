@@ -307,6 +307,8 @@ def show_others(case, made):
     """A case with figures of its own."""
     keys = list(made[0]["rounds"][0])
     lines = [("", *(key.replace("_", " ").replace("kib", "KiB").replace("mib", "MiB") for key in keys))]
-    lines += [(row["title"], *("{:,.2f}".format(row[key]["median"]) for key in keys)) for row in made]
+    for row in made:
+        medians = [row[key]["median"] for key in keys]
+        lines.append((row["title"], *("{:,.{}f}".format(x, 2 if x < 1000 else 0) for x in medians)))
     print(f"\n{case.title}")
     measure.print_table(lines)
