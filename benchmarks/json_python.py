@@ -53,6 +53,7 @@ HEADERS = {
         },
     },
 }
+WANTED = {"encode": 5, "decode": 3}  # times as fast as json, for what a call has for a header
 STATEMENTS = {  # what: (framecall's, the standard library's)
     "encode": ("framecall.encode_header(header)", "json.dumps(header).encode()"),
     "decode": ("framecall.decode_header(data)", "json.loads(data.decode('utf-8'))"),
@@ -96,9 +97,23 @@ class Case:
         }
 
 
+def judge(cases):
+    """Of the header of a call; the others are for a look at what else there is."""
+    return [
+        measure.target(
+            case.name,
+            f"{case.what}, times as fast as json",
+            [theirs / ours for theirs, ours in zip(case.theirs, case.ours)],
+            WANTED[case.what],
+        )
+        for case in cases
+        if case.name == "RPC call"
+    ]
+
+
 def show(report):
     rows = [("", "bytes", "framecall ns", "min-max", "json ns", "min-max", "times as fast")]
-    for result in report["results"]:
+    for result in report["rows"]:
         cells = []
         for key in ("framecall_ns", "json_ns"):
             s = measure.summary(result[key])
@@ -114,6 +129,8 @@ def show(report):
     print(f"Headers in Python, one thread, {report['rounds']} rounds; medians, ratios within a round")
     print("{cpu}, {cpus} CPUs, Linux {kernel}, load {load}; Python {python}\n".format(**report["machine"]))
     measure.print_table(rows)
+    print()
+    measure.print_targets(report["targets"])
 
 
 def main():
@@ -136,11 +153,13 @@ def main():
     for number, case in measure.interleaved(args.rounds, cases):
         case.run(number, args.seconds)
     report = {
-        "benchmark": "json_python",
-        "started": started,
+        "suite": "json_python",
+        "when": started,
         "rounds": args.rounds,
         "machine": measure.machine(),
-        "results": [case.result() for case in cases],
+        "versions": {"framecall": framecall.__version__},
+        "rows": [case.result() for case in cases],
+        "targets": judge(cases),
     }
     show(report)
     if args.json:

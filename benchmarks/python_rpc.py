@@ -147,7 +147,7 @@ WANTED = {
     "client-64": (("framecall", "socket-json", 5),),
     "asyncio": (("aio", "streams", 2), ("aio-uvloop", "streams-uvloop", 1.5)),
     "asyncio-64": (("aio", "streams", 6), ("aio-uvloop", "streams-uvloop", 2.5)),
-    "client-1mib": (("framecall", "socket-json", 1.3), ("framecall", "zmq", 1.3)),
+    "client-1mib": (("framecall", "socket-json", 1.3), ("framecall-serve", "zmq", 1.3)),
     "server": (("def", "socketserver", 1.15),),
     "server-64": (
         ("def", "streams-uvloop-server", 4),

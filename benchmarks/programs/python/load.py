@@ -49,6 +49,7 @@ class Clock:
         self.args, self.total, self.latencies = args, 0, []
 
     def start(self):
+        self.cpu, self.before = time.process_time(), self.total
         self.begin = time.perf_counter() + self.args.warm
         self.end = self.begin + self.args.seconds
 
@@ -62,6 +63,7 @@ class Clock:
         return True
 
     def print(self):
+        cpu = time.process_time() - self.cpu
         times = sorted(self.latencies) or [0.0]
         figures = {
             "calls": len(self.latencies),
@@ -70,6 +72,7 @@ class Clock:
             "calls_per_second": round(len(self.latencies) / self.args.seconds, 1),
             "p50_us": round(times[len(times) // 2] * 1e6, 2),
             "p99_us": round(times[len(times) * 99 // 100] * 1e6, 2),
+            "client_cpu_us": round(cpu / (self.total - self.before) * 1e6, 3),  # without the start of Python
         }
         print(json.dumps(figures))
 
