@@ -252,7 +252,8 @@ def run(suite, args, has, cases, contenders, measured, judge, versions):
         return
     if args.cc:
         measure.enter_own_network(args.cc)
-    chosen, skipped = available([c for c in contenders if c.key in args.only], has)
+    asked = {key for case in cases if case.key in args.cases for key in case.contenders} & args.only
+    chosen, skipped = available([c for c in contenders if c.key in asked], has)
     report = {
         "suite": suite,
         "when": started,
@@ -279,7 +280,7 @@ def run(suite, args, has, cases, contenders, measured, judge, versions):
     if args.json:
         measure.write_json(args.json, report)
     if contest.failures:
-        raise Failed("\n".join(contest.failures))
+        raise Failed(f"failed: {len(contest.failures)}, see above")
 
 
 def present(report, cases):
