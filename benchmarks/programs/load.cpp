@@ -1,4 +1,5 @@
-// The cheap client, which is to cost less than any server that it loads: one thread, plain sockets, no JSON library.
+// The cheap client, for servers of more than one kind: one thread, plain sockets, no JSON library. It writes a header for
+// each call and looks for two keys of each reply's, as the least that a client has to do.
 //   --proto raw        [u32 length][body], for floor_server and asio_server
 //   --proto framecall  [i32 header length][JSON header][body]: `upper` for small bodies, `echo` for large ones
 // One call in flight: blocking send and recv. More: epoll, one recv and one send for each batch of replies.
@@ -36,40 +37,26 @@ void send_all(int descriptor, std::string_view bytes) {
   }
 }
 
-constexpr std::uint64_t first_id = 1'000'000'000;  // all ids have ten digits, so all heads one size
-
 struct Wire {
   bool framed;
-  std::string message;  // a whole request
-  std::size_t id_end = 0;
+  std::string method;
 
-  Wire(bool is_framed, const std::string& body) : framed(is_framed) { set_body(body); }
-  void set_body(const std::string& body) {
-    std::string header;
+  void request(std::string& out, std::uint64_t id, const std::string& body) const {
+    char head[160];
+    auto length = static_cast<std::uint32_t>(body.size());
     if (framed) {
-      header = R"({"jsonrpc": "2.0", "id": )" + std::to_string(first_id);
-      id_end = 4 + header.size();
-      header += R"(, "method": ")" + std::string(upper(body) ? "upper" : "echo");
-      header += R"(", "body_size": )" + std::to_string(body.size()) + "}";
+      length = static_cast<std::uint32_t>(
+          std::snprintf(head, sizeof head, R"({"jsonrpc": "2.0", "id": %llu, "method": "%s", "body_size": %zu})",
+                        static_cast<unsigned long long>(id), method.c_str(), body.size()));
     }
-    const auto length = static_cast<std::uint32_t>(framed ? header.size() : body.size());
-    message = std::string(reinterpret_cast<const char*>(&length), 4) + header + body;
-  }
-  // The message with that id, until the next one.
-  std::string_view request(std::uint64_t id) {
-    if (framed) {
-      for (char* digit = message.data() + id_end; id; id /= 10) *--digit = static_cast<char>('0' + id % 10);
-    }
-    return message;
+    out.append(reinterpret_cast<const char*>(&length), 4);
+    if (framed) out.append(head, length);
+    out += body;
   }
   static std::uint64_t number_after(std::string_view header, std::string_view key) {
-    const void* found = memmem(header.data(), header.size(), key.data(), key.size());
+    const void* const found = memmem(header.data(), header.size(), key.data(), key.size());
     if (!found) load::fail("a reply without id or body_size");
-    const char* digit = static_cast<const char*>(found) + key.size();
-    while (*digit == ' ') ++digit;
-    std::uint64_t number = 0;
-    while (*digit >= '0' && *digit <= '9') number = number * 10 + static_cast<std::uint64_t>(*digit++ - '0');
-    return number;  // a header ends with a brace
+    return std::strtoull(static_cast<const char*>(found) + key.size(), nullptr, 10);  // a header ends with a brace
   }
   // Bytes of the reply that `in` begins with, 0 if that cannot be told yet; `head`: those before the body.
   std::size_t reply(std::string_view in, std::size_t& head) const {
@@ -83,8 +70,7 @@ struct Wire {
   std::uint64_t id(std::string_view reply, std::size_t head) const {
     return number_after(reply.substr(4, head - 4), "\"id\":");
   }
-  static bool upper(const std::string& body) { return body.size() <= 4096; }
-  std::string answer(const std::string& body) const { return framed && upper(body) ? load::upper(body) : body; }
+  std::string answer(const std::string& body) const { return framed && method == "upper" ? load::upper(body) : body; }
 };
 
 struct Connection {
@@ -112,27 +98,30 @@ std::string_view one_reply(const Wire& wire, Connection& connection, std::size_t
   return {connection.in.data(), length};
 }
 
-void check(Wire& wire, std::vector<Connection>& connections, std::size_t size, std::uint64_t& calls) {
+void check(const Wire& wire, std::vector<Connection>& connections, std::size_t size, std::uint64_t& calls) {
   for (Connection& connection : connections) {
     for (int i = 0; i < load::checks; ++i) {
       const std::string body = load::body_of(size, ++calls);
-      wire.set_body(body);
-      send_all(connection.descriptor, wire.request(first_id + calls));
+      std::string request;
+      wire.request(request, calls, body);
+      send_all(connection.descriptor, request);
       std::size_t head;
       const std::string_view reply = one_reply(wire, connection, head);
-      if (wire.framed && wire.id(reply, head) != first_id + calls) load::fail("a reply with a wrong id");
+      if (wire.framed && wire.id(reply, head) != calls) load::fail("a reply with a wrong id");
       if (reply.substr(head) != wire.answer(body)) load::fail("a wrong reply");
     }
   }
 }
 
-void one_at_a_time(Wire& wire, Connection& connection, const std::string& body, load::Clock& clock) {
+void one_at_a_time(const Wire& wire, Connection& connection, const std::string& body, load::Clock& clock) {
   const std::string wanted = wire.answer(body);
-  std::uint64_t id = first_id;
+  std::uint64_t id = 1000;
   bool on = true;
   while (on) {
+    connection.out.clear();
     const std::uint64_t sent = load::now();
-    send_all(connection.descriptor, wire.request(++id));
+    wire.request(connection.out, ++id, body);
+    send_all(connection.descriptor, connection.out);
     std::size_t head;
     const std::string_view reply = one_reply(wire, connection, head);
     on = clock.answered(sent, load::now());
@@ -142,17 +131,17 @@ void one_at_a_time(Wire& wire, Connection& connection, const std::string& body, 
   }
 }
 
-void many_in_flight(Wire& wire, std::vector<Connection>& connections, const std::string& body, int in_flight,
+void many_in_flight(const Wire& wire, std::vector<Connection>& connections, const std::string& body, int in_flight,
                     load::Clock& clock) {
   constexpr std::size_t ring = 1 << 16;
   const std::string wanted = wire.answer(body);
   const int poll = epoll_create1(0);
-  std::uint64_t id = first_id;
+  std::uint64_t id = 1000;
   for (Connection& connection : connections) {
     epoll_event event{EPOLLIN, {.ptr = &connection}};
     epoll_ctl(poll, EPOLL_CTL_ADD, connection.descriptor, &event);
     connection.sent.assign(wire.framed ? ring : static_cast<std::size_t>(in_flight), load::now());
-    for (int i = 0; i < in_flight; ++i) connection.out += wire.request(++id);
+    for (int i = 0; i < in_flight; ++i) wire.request(connection.out, ++id, body);
     send_all(connection.descriptor, connection.out);
   }
   epoll_event events[64];
@@ -170,7 +159,7 @@ void many_in_flight(Wire& wire, std::vector<Connection>& connections, const std:
         std::uint64_t& sent = connection.sent[wire.framed ? wire.id(in, head) % ring : connection.next];
         if (++connection.next >= static_cast<std::size_t>(in_flight)) connection.next = 0;
         on = clock.answered(sent, when) && on;
-        connection.out += wire.request(++id);
+        wire.request(connection.out, ++id, body);
         (wire.framed ? connection.sent[id % ring] : sent) = when;
         in.remove_prefix(length);
       }
@@ -185,8 +174,7 @@ void many_in_flight(Wire& wire, std::vector<Connection>& connections, const std:
 
 int main(int argument_count, char** arguments) {
   const load::Arguments flags(argument_count, arguments);
-  const std::string body = load::body_of(flags.body, 1);
-  Wire wire(flags.is("--proto", "framecall"), body);
+  const Wire wire{flags.is("--proto", "framecall"), flags.body > 4096 ? "echo" : "upper"};
   std::vector<Connection> connections(static_cast<std::size_t>(flags.connections));
   for (Connection& connection : connections) {
     connection.descriptor = connect_to(flags.port);
@@ -194,7 +182,7 @@ int main(int argument_count, char** arguments) {
   }
   load::Clock clock(flags);
   check(wire, connections, flags.body, clock.total);
-  wire.set_body(body);
+  const std::string body = load::body_of(flags.body, 1);
   clock.start();
   if (flags.connections == 1 && flags.in_flight == 1) {
     one_at_a_time(wire, connections[0], body, clock);
