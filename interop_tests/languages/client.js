@@ -10,7 +10,7 @@ const crypto = require('crypto');
 const net = require('net');
 
 const MAX_HEADER = 1 << 20, MAX_BODY = 64 << 20;  // what we are willing to read
-const METHOD_NOT_FOUND = -32601;
+const PARSE_ERROR = -32700, INVALID_REQUEST = -32600, METHOD_NOT_FOUND = -32601;
 const TEXT = 'naïve 你好 🚀';
 
 class RemoteError extends Error {
@@ -20,16 +20,43 @@ class RemoteError extends Error {
   }
 }
 
+// What came is no frame: `code` is an error code of PROTOCOL.md, or 'truncated' for the end inside a frame.
+class FrameError extends Error {
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
 // ---- the wire
 
+const utf8 = new TextDecoder('utf-8', {fatal: true, ignoreBOM: true});
+
+function frame(text, body) {
+  const header = Buffer.from(text, 'utf8');
+  const prefix = Buffer.alloc(4);
+  prefix.writeInt32LE(header.length);
+  return Buffer.concat([prefix, header, body]);
+}
+
+// How many bytes follow a header.
+function bodySize(header) {
+  const isCall = ['method', 'result', 'error', 'item'].some((key) => Object.hasOwn(header, key));
+  const keys = isCall ? ['body_size'] : ['file_size', 'file_siz', 'filesize', 'total_size'];
+  const [size = 0, ...others] = keys.filter((key) => Object.hasOwn(header, key)).map((key) => header[key]);
+  if (!Number.isInteger(size) || size < 0 || size > MAX_BODY || others.some((other) => other !== size)) {
+    throw new FrameError(INVALID_REQUEST, `a body of ${size} bytes`);
+  }
+  return size;
+}
+
 class Connection {
+  // `socket`: anything that gives its bytes to `for await`.
   constructor(socket) {
     this.socket = socket;
     this.chunks = socket[Symbol.asyncIterator]();
     this.received = Buffer.alloc(0);
     this.lastId = 0;
-    socket.setNoDelay(true);
-    socket.setTimeout(30000, () => socket.destroy(new Error('nothing came for 30 s')));
   }
 
   static open(host, port) {
@@ -37,16 +64,15 @@ class Connection {
       const socket = net.connect(port, host);
       socket.once('error', reject);
       socket.once('connect', () => resolve(new Connection(socket)));
+      socket.setNoDelay(true);
+      socket.setTimeout(30000, () => socket.destroy(new Error('nothing came for 30 s')));
     });
   }
 
   close() { this.socket.destroy(); }
 
   send(text, body = Buffer.alloc(0)) {
-    const header = Buffer.from(text, 'utf8');
-    const prefix = Buffer.alloc(4);
-    prefix.writeInt32LE(header.length);
-    this.socket.write(Buffer.concat([prefix, header, body]));
+    this.socket.write(frame(text, body));
   }
 
   // The next `size` bytes; undefined when the stream ended before the first of them.
@@ -56,7 +82,7 @@ class Connection {
     while (have < size) {
       const {value, done} = await this.chunks.next();
       if (done && have === 0) return undefined;
-      if (done) throw new Error(`the server closed the connection, ${size - have} bytes too early`);
+      if (done) throw new FrameError('truncated', `the server closed the connection, ${size - have} bytes too early`);
       pieces.push(value);
       have += value.length;
     }
@@ -66,18 +92,27 @@ class Connection {
   }
 
   // The next frame, undefined at the end of the stream.
-  async receive() {
+  async receive(maxHeader = MAX_HEADER) {
     const prefix = await this.read(4);
     if (prefix === undefined) return undefined;
     const length = prefix.readInt32LE();
-    if (length < 2 || length > MAX_HEADER) throw new Error(`a header of ${length} bytes`);
+    if (length < 2 || length > maxHeader) throw new FrameError(INVALID_REQUEST, `a header of ${length} bytes`);
     const text = await this.read(length);
-    if (text === undefined) throw new Error('the server closed the connection inside a frame');
-    const header = JSON.parse(text.toString('utf8'));
-    const size = header.body_size ?? 0;
-    if (!Number.isInteger(size) || size < 0 || size > MAX_BODY) throw new Error(`a body of ${size} bytes`);
+    if (text === undefined) throw new FrameError('truncated', 'the server closed the connection inside a frame');
+    let header;
+    try {
+      header = JSON.parse(utf8.decode(text));
+    } catch (problem) {
+      throw new FrameError(PARSE_ERROR, problem.message);
+    }
+    if (Object.prototype.toString.call(header) !== '[object Object]') {
+      throw new FrameError(INVALID_REQUEST, 'a header that is no object');
+    }
+    const size = bodySize(header);
     const body = await this.read(size);
-    if (body === undefined) throw new Error(`the server closed the connection before a body of ${size} bytes`);
+    if (body === undefined) {
+      throw new FrameError('truncated', `the server closed the connection before a body of ${size} bytes`);
+    }
     return {header, body};
   }
 
@@ -106,7 +141,7 @@ class Connection {
 
 // JSON in ASCII: every UTF-16 unit beyond it as \uxxxx, which is what JSON wants for astral characters, too.
 function escape(text) {
-  return text.replace(/[^\x00-\x7f]/g, (unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  return text.replace(/[^\x00-\x7e]/g, (unit) => '\\u' + unit.charCodeAt(0).toString(16).padStart(4, '0'));
 }
 
 // Bytes that differ everywhere; every client of this folder sends the same ones.
@@ -207,4 +242,6 @@ async function main([host, port, ...names]) {
   return failed ? 1 : 0;
 }
 
-main(process.argv.slice(2)).then((code) => { process.exitCode = code; });
+if (require.main === module) main(process.argv.slice(2)).then((code) => { process.exitCode = code; });
+
+module.exports = {Connection, escape, frame};  // for vectors.js
