@@ -15,14 +15,45 @@ use JSON::PP;
 use Socket qw(IPPROTO_TCP SHUT_WR SOL_SOCKET SO_RCVTIMEO SO_SNDTIMEO TCP_NODELAY);
 
 my ($MAX_HEADER, $MAX_BODY) = (1 << 20, 64 << 20);    # what we are willing to read
-my $METHOD_NOT_FOUND = -32601;
+my ($PARSE_ERROR, $INVALID_REQUEST, $METHOD_NOT_FOUND) = (-32700, -32600, -32601);
 my $TEXT = "naïve 你好 🚀";
 my $utf8 = JSON::PP->new->utf8->canonical;            # raw UTF-8
 my $ascii = JSON::PP->new->ascii->canonical;          # \uxxxx
+my $reader = JSON::PP->new->allow_nonref->max_depth(1000);    # of characters
 
 # ---- the wire; everything that goes wrong dies with a text
 
+# What came is no frame: `code` is an error code of PROTOCOL.md, or 'truncated' for the end inside a frame.
+package FrameError;
+
+use overload '""' => sub { $_[0]{text} . "\n" }, fallback => 1;
+
+sub throw {
+    my ($class, $code, $text) = @_;
+    die bless {code => $code, text => $text}, $class;
+}
+
 package Connection;
+
+# The bytes of a frame; $header: bytes of JSON.
+sub frame {
+    my ($header, $body) = @_;
+    return pack('l<', length $header) . $header . $body;
+}
+
+# How many bytes follow a header.
+sub body_size {
+    my ($header) = @_;
+    my @keys = (grep { exists $header->{$_} } qw(method result error item))
+        ? ('body_size') : qw(file_size file_siz filesize total_size);
+    # An integer is what JSON::PP writes as one: Perl itself would take "5" and true.
+    my @sizes = map { $ascii->encode([$header->{$_}]) } grep { exists $header->{$_} } @keys;
+    return 0 unless @sizes;
+    my ($size) = $sizes[0] =~ /^\[(\d{1,15})\]$/;
+    FrameError->throw($INVALID_REQUEST, "a body of $sizes[0] bytes")
+        if !defined $size || $size > $MAX_BODY || grep { $_ ne $sizes[0] } @sizes;
+    return $size;
+}
 
 sub open {
     my ($class, $host, $port) = @_;
@@ -38,7 +69,7 @@ sub open {
 # $header: bytes of JSON.
 sub send {
     my ($self, $header, $body) = @_;
-    my $frame = pack('l<', length $header) . $header . $body;
+    my $frame = frame($header, $body);
     my $at = 0;
     while ($at < length $frame) {
         my $count = syswrite($self->{socket}, $frame, length($frame) - $at, $at);
@@ -55,22 +86,27 @@ sub read_exactly {
         my $count = sysread($self->{socket}, $data, $size - length $data, length $data);
         die "read: $!\n" unless defined $count;
         return undef if $count == 0 && $data eq '';
-        die "the server closed the connection inside a frame\n" if $count == 0;
+        FrameError->throw('truncated', 'the server closed the connection inside a frame') if $count == 0;
     }
     return $data;
 }
 
 # The next frame: header and body; nothing at the end of the stream.
 sub receive {
-    my ($self) = @_;
+    my ($self, $max_header) = @_;
     my $prefix = $self->read_exactly(4);
     return unless defined $prefix;
     my $length = unpack('l<', $prefix);
-    die "a header of $length bytes\n" if $length < 2 || $length > $MAX_HEADER;
-    my $header = $utf8->decode($self->read_exactly($length) // die "the server closed the connection\n");
-    my $size = $header->{body_size} // 0;
-    die "a body of $size bytes\n" unless $size =~ /^\d+$/ && $size <= $MAX_BODY;
-    return ($header, $self->read_exactly($size) // die "the server closed the connection\n");
+    FrameError->throw($INVALID_REQUEST, "a header of $length bytes") if $length < 2 || $length > ($max_header // $MAX_HEADER);
+    my $text = $self->read_exactly($length) // FrameError->throw('truncated', 'the server closed the connection');
+    # What Perl takes for UTF-8 includes surrogates and more than Unicode has.
+    FrameError->throw($PARSE_ERROR, 'a header that is no UTF-8')
+        if !utf8::decode($text) || $text =~ /[\x{d800}-\x{dfff}]|[^\x{0}-\x{10ffff}]/;
+    my $header = eval { $reader->decode($text) };
+    FrameError->throw($PARSE_ERROR, "no JSON: $@") if $@;
+    FrameError->throw($INVALID_REQUEST, 'a header that is no object') if ref $header ne 'HASH';
+    my $body = $self->read_exactly(body_size($header));
+    return ($header, $body // FrameError->throw('truncated', 'the server closed the connection'));
 }
 
 # Options: params, body, stream; coder, which writes the JSON.
@@ -174,6 +210,8 @@ my %cases = (
         expect('SHA-256', sha256_hex($body), $ENV{SHARED_SHA256});
     },
 );
+
+return 1 if caller;    # vectors.pl uses what is above
 
 my ($host, $port, @names) = @ARGV;
 if (!@names || $port !~ /^\d+$/ || grep { !$cases{$_} } @names) {

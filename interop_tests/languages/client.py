@@ -8,6 +8,7 @@ Environment: SHARED_SHA256 is what the file shared.bin of the server has to have
 """
 from __future__ import print_function
 
+import collections
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import struct
 import sys
 
 MAX_HEADER, MAX_BODY = 1 << 20, 64 << 20  # what we are willing to read
-METHOD_NOT_FOUND = -32601
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 TEXT = u"na\u00efve \u4f60\u597d \U0001f680"
 
 
@@ -28,7 +29,54 @@ class RemoteError(Exception):
         self.code = error["code"]
 
 
+class FrameError(Exception):
+    """What came is no frame: `code` is an error code of PROTOCOL.md, or "truncated" for the end inside a frame."""
+
+    def __init__(self, code, message):
+        Exception.__init__(self, message)
+        self.code = code
+
+
 # ---- the wire
+
+def frame(text, body=b""):
+    """`text`: the header as it leaves, bytes of JSON."""
+    return struct.pack("<i", len(text)) + text + body
+
+
+def body_size(header):
+    """How many bytes follow a header."""
+    is_call = any(key in header for key in ("method", "result", "error", "item"))
+    keys = ["body_size"] if is_call else ["file_size", "file_siz", "filesize", "total_size"]
+    sizes = [header[key] for key in keys if key in header] or [0]
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, type(MAX_BODY)) or not 0 <= size <= MAX_BODY or size != sizes[0]:
+            raise FrameError(INVALID_REQUEST, "a body of %.100r bytes" % (size,))
+    return sizes[0]
+
+
+def read_frame(file, max_header=MAX_HEADER):
+    """The next header and body; EOFError when the stream ended before them."""
+    def read(size):
+        data = file.read(size)
+        if len(data) < size:
+            raise FrameError("truncated", "the server closed the connection inside a frame")
+        return data
+
+    first = file.read(1)
+    if not first:
+        raise EOFError("the server closed the connection")
+    length, = struct.unpack("<i", first + read(3))
+    if not 2 <= length <= max_header:
+        raise FrameError(INVALID_REQUEST, "a header of %d bytes" % length)
+    try:
+        header = json.loads(read(length).decode("utf-8"), object_pairs_hook=collections.OrderedDict)  # for Python 2.7
+    except (ValueError, RuntimeError) as problem:  # RuntimeError: nested too deeply
+        raise FrameError(PARSE_ERROR, "no JSON: %s" % problem)
+    if not isinstance(header, dict):
+        raise FrameError(INVALID_REQUEST, "a header that is no object")
+    return header, read(body_size(header))
+
 
 class Connection(object):
     def __init__(self, address):
@@ -42,28 +90,11 @@ class Connection(object):
         self.sock.close()
 
     def send(self, text, body=b""):
-        """`text`: the header as it leaves, bytes of JSON."""
-        self.sock.sendall(struct.pack("<i", len(text)) + text + body)
-
-    def receive_exactly(self, size):
-        data = self.file.read(size)
-        if len(data) < size:
-            raise EOFError("the server closed the connection")
-        return data
-
-    def receive(self):
-        length, = struct.unpack("<i", self.receive_exactly(4))
-        if not 2 <= length <= MAX_HEADER:
-            raise ValueError("a header of %d bytes" % length)
-        header = json.loads(self.receive_exactly(length).decode("utf-8"))
-        size = header.get("body_size", 0)
-        if not 0 <= size <= MAX_BODY:
-            raise ValueError("a body of %r bytes" % size)
-        return header, self.receive_exactly(size)
+        self.sock.sendall(frame(text, body))
 
     def read_reply(self):
         """The next frame of the reply to the last request."""
-        header, body = self.receive()
+        header, body = read_frame(self.file)
         if "error" in header:
             raise RemoteError(header["error"])
         expect("id of the reply", header.get("id"), self.last_id)
