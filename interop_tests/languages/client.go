@@ -19,14 +19,18 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 const (
 	maxHeader      = 1 << 20 // what we are willing to read
 	maxBody        = 64 << 20
+	parseError     = -32700
+	invalidRequest = -32600
 	methodNotFound = -32601
 	text           = "naïve 你好 🚀"
 )
@@ -43,11 +47,10 @@ type request struct {
 }
 
 type reply struct {
-	ID       *int         `json:"id"`
-	Result   any          `json:"result"`
-	Error    *remoteError `json:"error"`
-	More     bool         `json:"more"`
-	BodySize int64        `json:"body_size"`
+	ID     *int         `json:"id"`
+	Result any          `json:"result"`
+	Error  *remoteError `json:"error"`
+	More   bool         `json:"more"`
 }
 
 type remoteError struct {
@@ -57,6 +60,90 @@ type remoteError struct {
 
 func (e *remoteError) Error() string {
 	return fmt.Sprintf("the server says: %s (%d)", e.Message, e.Code)
+}
+
+// refusal says that what came is no frame.
+type refusal struct {
+	code int
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+func refuse(code int, format string, arguments ...any) error {
+	return &refusal{code, fmt.Sprintf(format, arguments...)}
+}
+
+// frame makes the bytes of one; header is the text of its JSON.
+func frame(header, body []byte) []byte {
+	bytes := binary.LittleEndian.AppendUint32(nil, uint32(len(header)))
+	return append(append(bytes, header...), body...)
+}
+
+// readHeader reads the next header, as text and as its members; io.EOF if the stream ends before it.
+func readHeader(from io.Reader, limit int32) ([]byte, map[string]any, error) {
+	var length int32
+	if err := binary.Read(from, binary.LittleEndian, &length); err != nil {
+		return nil, nil, err
+	}
+	if length < 2 || length > limit {
+		return nil, nil, refuse(invalidRequest, "a header of %d bytes", length)
+	}
+	header := make([]byte, length)
+	if err := readInside(from, header); err != nil {
+		return nil, nil, err
+	}
+	if !utf8.Valid(header) || !json.Valid(header) { // the library would mend what is no UTF-8
+		return nil, nil, refuse(parseError, "a header that is no JSON: %.200q", header)
+	}
+	var value any
+	decoder := json.NewDecoder(bytes.NewReader(header))
+	decoder.UseNumber() // as they are written: 1.0 is no size
+	if err := decoder.Decode(&value); err != nil {
+		return nil, nil, refuse(parseError, "header %.200q: %v", header, err)
+	}
+	members, isObject := value.(map[string]any)
+	if !isObject {
+		return nil, nil, refuse(invalidRequest, "a header that is no object: %.200q", header)
+	}
+	return header, members, nil
+}
+
+// readBody reads what follows a header.
+func readBody(from io.Reader, header map[string]any) ([]byte, error) {
+	keys := []string{"file_size", "file_siz", "filesize", "total_size"}
+	for _, key := range []string{"method", "result", "error", "item"} {
+		if _, found := header[key]; found {
+			keys = []string{"body_size"}
+		}
+	}
+	size := int64(-1)
+	for _, key := range keys {
+		value, found := header[key]
+		if !found {
+			continue
+		}
+		number, _ := value.(json.Number)
+		one, err := strconv.ParseInt(string(number), 10, 64)
+		if err != nil || one < 0 || one > maxBody || size >= 0 && one != size {
+			return nil, refuse(invalidRequest, "%s: %v", key, value)
+		}
+		size = one
+	}
+	if size < 0 { // none of the keys is there
+		size = 0
+	}
+	body := make([]byte, size)
+	return body, readInside(from, body)
+}
+
+// readInside fills data; the stream must not end here.
+func readInside(from io.Reader, data []byte) error {
+	_, err := io.ReadFull(from, data)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 type connection struct {
@@ -76,35 +163,23 @@ func open(address string) (*connection, error) {
 
 // send writes a frame; header is the text of its JSON.
 func (c *connection) send(header, body []byte) error {
-	frame := binary.LittleEndian.AppendUint32(nil, uint32(len(header)))
-	frame = append(append(frame, header...), body...)
-	_, err := c.socket.Write(frame)
+	_, err := c.socket.Write(frame(header, body))
 	return err
 }
 
 // receive reads a frame; io.EOF if the stream ends before it.
 func (c *connection) receive() (*reply, []byte, error) {
-	var length int32
-	if err := binary.Read(c.reader, binary.LittleEndian, &length); err != nil {
+	header, members, err := readHeader(c.reader, maxHeader)
+	if err != nil {
 		return nil, nil, err
 	}
-	if length < 2 || length > maxHeader {
-		return nil, nil, fmt.Errorf("a header of %d bytes", length)
-	}
-	header := make([]byte, length)
-	if _, err := io.ReadFull(c.reader, header); err != nil {
-		return nil, nil, fmt.Errorf("inside a header: %w", err)
+	body, err := readBody(c.reader, members)
+	if err != nil {
+		return nil, nil, err
 	}
 	var read reply
 	if err := json.Unmarshal(header, &read); err != nil {
 		return nil, nil, fmt.Errorf("header %.200q: %w", header, err)
-	}
-	if read.BodySize < 0 || read.BodySize > maxBody {
-		return nil, nil, fmt.Errorf("a body of %d bytes", read.BodySize)
-	}
-	body := make([]byte, read.BodySize)
-	if _, err := io.ReadFull(c.reader, body); err != nil {
-		return nil, nil, fmt.Errorf("inside a body: %w", err)
 	}
 	return &read, body, nil
 }
@@ -295,12 +370,18 @@ func run(address, name string) error {
 	return cases[name](c)
 }
 
+// vectors is set by vectors.go, when it is compiled with this file.
+var vectors func(file string) int
+
 func usage() {
 	fmt.Fprintln(os.Stderr, "usage: client HOST PORT CASE...\ncases: upper add unicode big error stream upload get")
 	os.Exit(2)
 }
 
 func main() {
+	if vectors != nil && len(os.Args) == 2 {
+		os.Exit(vectors(os.Args[1]))
+	}
 	if len(os.Args) < 4 {
 		usage()
 	}
