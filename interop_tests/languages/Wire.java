@@ -19,6 +19,9 @@ import java.util.Map;
 final class Wire {
   static final int MAX_HEADER = 1 << 20, MAX_BODY = 64 << 20;  // what we are willing to read
 
+  static final List<String> CALL_KEYS = List.of("method", "result", "error", "item"),
+      SIZE_KEYS = List.of("file_size", "file_siz", "filesize", "total_size");
+
   static final int PARSE_ERROR = -32700, INVALID_REQUEST = -32600;
 
   /** Becomes the error reply of a server. */
@@ -42,13 +45,15 @@ final class Wire {
   }
 
   /** The next header; null at the end of the stream. */
-  static Map<String, Object> readHeader(DataInputStream in) throws IOException, Failure {
+  static Map<String, Object> readHeader(DataInputStream in) throws IOException, Failure { return readHeader(in, MAX_HEADER); }
+
+  static Map<String, Object> readHeader(DataInputStream in, int maxHeader) throws IOException, Failure {
     byte[] prefix = in.readNBytes(4);
     if (prefix.length == 0) return null;
     if (prefix.length < 4) throw new EOFException("the end, inside a length");
     int length = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getInt();
-    if (length < 2 || length > MAX_HEADER) {
-      throw new Failure(INVALID_REQUEST, "a header of " + length + " bytes; 2 to " + MAX_HEADER + " are taken");
+    if (length < 2 || length > maxHeader) {
+      throw new Failure(INVALID_REQUEST, "a header of " + length + " bytes; 2 to " + maxHeader + " are taken");
     }
     byte[] text = new byte[length];
     in.readFully(text);
@@ -65,7 +70,15 @@ final class Wire {
   }
 
   static byte[] readBody(DataInputStream in, Map<String, Object> header) throws IOException, Failure {
-    byte[] body = new byte[(int) integer(header.getOrDefault("body_size", 0L), 0, MAX_BODY, "body_size")];
+    boolean isCall = CALL_KEYS.stream().anyMatch(header::containsKey);
+    Long size = null;
+    for (String key : isCall ? List.of("body_size") : SIZE_KEYS) {
+      if (!header.containsKey(key)) continue;
+      long one = integer(header.get(key), 0, MAX_BODY, key);
+      if (size != null && size != one) throw new Failure(INVALID_REQUEST, key + " differs from another size");
+      size = one;
+    }
+    byte[] body = new byte[size == null ? 0 : size.intValue()];
     in.readFully(body);
     return body;
   }
@@ -113,9 +126,8 @@ final class Wire {
     }
 
     Object value(int depth) throws Failure {
-      if (depth > 1000) throw error("at most 1000 levels");
-      if (take("{")) return object(depth);
-      if (take("[")) return array(depth);
+      if (take("{")) return object(depth + 1);
+      if (take("[")) return array(depth + 1);
       if (take("\"")) return string();
       if (take("true")) return true;
       if (take("false")) return false;
@@ -124,23 +136,25 @@ final class Wire {
     }
 
     Map<String, Object> object(int depth) throws Failure {
+      if (depth > 1000) throw error("at most 1000 levels");
       Map<String, Object> members = new LinkedHashMap<>();
       if (take("}")) return members;
       do {
         need("\"");
         String key = string();
         need(":");
-        members.put(key, value(depth + 1));
+        members.put(key, value(depth));
       } while (take(","));
       need("}");
       return members;
     }
 
     List<Object> array(int depth) throws Failure {
+      if (depth > 1000) throw error("at most 1000 levels");
       List<Object> items = new ArrayList<>();
       if (take("]")) return items;
       do {
-        items.add(value(depth + 1));
+        items.add(value(depth));
       } while (take(","));
       need("]");
       return items;
@@ -207,7 +221,8 @@ final class Wire {
     } else if (value instanceof String) {
       out.append('"');
       for (char c : ((String) value).toCharArray()) {
-        if (c == '"' || c == '\\') out.append('\\').append(c);
+        int simple = "\"\\\b\f\n\r\t".indexOf(c);
+        if (simple >= 0) out.append('\\').append("\"\\bfnrt".charAt(simple));
         else if (c < ' ' || ascii && c > '~') out.append(String.format("\\u%04x", (int) c));
         else out.append(c);
       }
