@@ -13,11 +13,11 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 use std::{env, error, process};
 
-const MAX_HEADER: i32 = 1 << 20; // what we are willing to read
-const MAX_BODY: usize = 64 << 20;
+pub const MAX_HEADER: i32 = 1 << 20; // what we are willing to read
+const MAX_BODY: i64 = 64 << 20;
 const TEXT: &str = "naïve 你好 🚀";
 
-type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
+pub type Result<T> = std::result::Result<T, Box<dyn error::Error>>;
 
 // ---- JSON
 
@@ -35,7 +35,7 @@ fn string_size(text: &str) -> Option<usize> {
 }
 
 /// Bytes of the value that `text` begins with. It is not judged, only measured.
-fn value_size(text: &str) -> Option<usize> {
+pub fn value_size(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (0, 0);
     loop {
@@ -53,7 +53,7 @@ fn value_size(text: &str) -> Option<usize> {
 }
 
 /// The value of a member of an object, as JSON text. The key is one that is written without escapes.
-fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+pub fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let mut rest = object.trim_start().strip_prefix('{')?;
     loop {
         rest = rest.trim_start();
@@ -71,7 +71,7 @@ fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
 }
 
 /// The text that a JSON string means.
-fn unescape(string: &str) -> Option<String> {
+pub fn unescape(string: &str) -> Option<String> {
     let mut units = Vec::new(); // UTF-16, as the escapes of JSON
     let mut characters = string.strip_prefix('"')?.strip_suffix('"')?.chars();
     while let Some(character) = characters.next() {
@@ -104,15 +104,54 @@ fn escape(text: &str) -> String {
 
 // ---- the wire
 
+pub fn frame(header: &str, body: &[u8]) -> Vec<u8> {
+    [&(header.len() as i32).to_le_bytes(), header.as_bytes(), body].concat()
+}
+
+/// The next frame; nothing when the stream ended before it. UnexpectedEof is the end inside a frame.
+pub fn read_frame(from: &mut impl Read, max_header: i32) -> Result<Option<Reply>> {
+    let mut first = Vec::new();
+    if from.by_ref().take(1).read_to_end(&mut first)? == 0 {
+        return Ok(None);
+    }
+    let mut others = [0; 3];
+    from.read_exact(&mut others)?;
+    let length = i32::from_le_bytes([first[0], others[0], others[1], others[2]]);
+    if !(2..=max_header).contains(&length) {
+        return Err(format!("a header of {length} bytes").into());
+    }
+    let mut header = vec![0; length as usize];
+    from.read_exact(&mut header)?;
+    let header = String::from_utf8(header)?;
+    let mut body = vec![0; body_size(&header)?];
+    from.read_exact(&mut body)?;
+    Ok(Some(Reply { header, body }))
+}
+
+/// How many bytes follow a header.
+fn body_size(header: &str) -> Result<usize> {
+    let is_call = ["method", "result", "error", "item"].iter().any(|key| member(header, key).is_some());
+    let keys: &[&str] = if is_call { &["body_size"] } else { &["file_size", "file_siz", "filesize", "total_size"] };
+    let mut size = None;
+    for text in keys.iter().filter_map(|key| member(header, key)) {
+        let one = text.parse::<i64>().ok().filter(|one| (0..=MAX_BODY).contains(one) && size.unwrap_or(*one) == *one);
+        size = Some(one.ok_or_else(|| format!("a bad size: {header}"))?);
+    }
+    if size.is_none() && !header.trim_start().starts_with('{') {
+        return Err(format!("a header that is no object: {header}").into());
+    }
+    Ok(size.unwrap_or(0) as usize)
+}
+
 struct Connection {
     socket: TcpStream,
     reader: BufReader<TcpStream>,
     last_id: u32,
 }
 
-struct Reply {
+pub struct Reply {
     header: String,
-    body: Vec<u8>,
+    pub body: Vec<u8>,
 }
 
 impl Reply {
@@ -131,27 +170,11 @@ impl Connection {
     }
 
     fn send(&mut self, header: &str, body: &[u8]) -> Result<()> {
-        let mut frame = (header.len() as i32).to_le_bytes().to_vec();
-        frame.extend_from_slice(header.as_bytes());
-        frame.extend_from_slice(body);
-        Ok(self.socket.write_all(&frame)?)
+        Ok(self.socket.write_all(&frame(header, body))?)
     }
 
     fn receive(&mut self) -> Result<Reply> {
-        let mut prefix = [0; 4];
-        self.reader.read_exact(&mut prefix)?;
-        let length = i32::from_le_bytes(prefix);
-        if !(2..=MAX_HEADER).contains(&length) {
-            return Err(format!("a header of {length} bytes").into());
-        }
-        let mut header = vec![0; length as usize];
-        self.reader.read_exact(&mut header)?;
-        let header = String::from_utf8(header)?;
-        let size = member(&header, "body_size").unwrap_or("0").parse::<usize>();
-        let size = size.ok().filter(|size| *size <= MAX_BODY).ok_or_else(|| format!("a bad body_size: {header}"))?;
-        let mut body = vec![0; size];
-        self.reader.read_exact(&mut body)?;
-        Ok(Reply { header, body })
+        read_frame(&mut self.reader, MAX_HEADER)?.ok_or_else(|| "the server closed the connection".into())
     }
 
     /// Sends a request; `members`: what it has beside the usual, such as `, "params": [2, 3]`.
