@@ -9,6 +9,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +26,8 @@ static const char escaped[] = "na\\u00efve \\u4f60\\u597d \\ud83d\\ude80";
 
 typedef struct {
   int socket, last_id;
+  bool at_end;                  // the stream has ended
+  size_t received;              // bytes of the last frame, which may be a part of one
   char header[max_header + 1];  // of the last frame, as a C string
   unsigned char* body;
   size_t body_size;
@@ -199,9 +202,9 @@ static bool open_connection(connection* c, const char* host, const char* port) {
 
 static bool send_all(connection* c, const void* data, size_t size) {
   for (const char* at = data; size > 0;) {
-    const ssize_t count = send(c->socket, at, size, MSG_NOSIGNAL);
+    const ssize_t count = write(c->socket, at, size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail("send: %s", strerror(errno));
+    if (count < 0) return fail("write: %s", strerror(errno));
     at += count;
     size -= (size_t)count;
   }
@@ -216,27 +219,47 @@ static bool send_frame(connection* c, const char* header, const void* body, size
 
 static bool receive_all(connection* c, void* data, size_t size) {
   for (char* at = data; size > 0;) {
-    const ssize_t count = recv(c->socket, at, size, 0);
+    const ssize_t count = read(c->socket, at, size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return fail("recv: %s", strerror(errno));
-    if (count == 0) return fail("the server closed the connection, %zu bytes too early", size);
+    if (count < 0) return fail("read: %s", strerror(errno));
+    c->at_end = count == 0;
+    if (c->at_end) return fail("the server closed the connection, %zu bytes too early", size);
     at += count;
     size -= (size_t)count;
+    c->received += (size_t)count;
   }
   return true;
 }
 
-static bool receive_frame(connection* c) {
+// How many bytes follow the header.
+static bool body_size(const char* header, size_t* size) {
+  static const char* const call_keys[] = {"method", "result", "error", "item"};
+  static const char* const size_keys[] = {"body_size", "file_size", "file_siz", "filesize", "total_size"};
+  if (*skip_space(header) != '{') return fail("expected an object, got %.100s", header);
+  bool is_call = false;
+  for (int i = 0; i < 4; ++i) is_call = is_call || member(header, call_keys[i]).begin != NULL;
+  long long found = -1;
+  for (int i = is_call ? 0 : 1; i < (is_call ? 1 : 5); ++i) {
+    long long one;
+    if (!integer(member(header, size_keys[i]), 0, max_body, -1, &one)) return false;
+    if (found >= 0 && one >= 0 && one != found) return fail("expected sizes that agree, got %.500s", header);
+    if (one >= 0) found = one;
+  }
+  *size = found >= 0 ? (size_t)found : 0;
+  return true;
+}
+
+// The next frame, whose header has at most `limit` bytes.
+static bool receive_frame(connection* c, size_t limit) {
   unsigned char prefix[4];
+  c->received = 0;
   if (!receive_all(c, prefix, 4)) return false;
   const uint32_t length = prefix[0] | (uint32_t)prefix[1] << 8 | (uint32_t)prefix[2] << 16 | (uint32_t)prefix[3] << 24;
-  if (length < 2 || length > max_header) return fail("a header of %u bytes", length);
+  if (length < 2 || length > limit) return fail("a header of %u bytes", length);
   if (!receive_all(c, c->header, length)) return false;
   c->header[length] = '\0';
-  long long size;
-  if (!integer(member(c->header, "body_size"), 0, max_body, 0, &size)) return false;
+  if (!body_size(c->header, &c->body_size)) return false;
   free(c->body);
-  c->body_size = (size_t)size;
   c->body = malloc(c->body_size + 1);
   if (c->body == NULL) return fail("no memory for a body of %zu bytes", c->body_size);
   return receive_all(c, c->body, c->body_size);
@@ -252,7 +275,7 @@ static bool request(connection* c, const char* method, const char* members, cons
 
 // The next frame of the reply to the last request; `*error`: its error object, if it has one.
 static bool read_reply_or_error(connection* c, span* error) {
-  if (!receive_frame(c)) return false;
+  if (!receive_frame(c, max_header)) return false;
   char id[20];
   snprintf(id, sizeof(id), "%d", c->last_id);
   if (!is(member(c->header, "id"), id)) return fail("expected a reply to call %s, got %.500s", id, c->header);
@@ -354,7 +377,7 @@ static bool upload(connection* c) {
   const ssize_t count = recv(c->socket, &byte, 1, MSG_PEEK);  // success is silent, a refusal is an error frame
   if (count == 0) return true;
   if (count < 0) return fail("recv: %s", strerror(errno));
-  return receive_frame(c) && fail("expected silence, got %.500s", c->header);
+  return receive_frame(c, max_header) && fail("expected silence, got %.500s", c->header);
 }
 
 static bool get(connection* c) {
@@ -401,6 +424,7 @@ int main(int argument_count, char** arguments) {
     fprintf(stderr, "\n");
     return 2;
   }
+  signal(SIGPIPE, SIG_IGN);  // a server that closes is an error of the case
   bool failed = false;
   for (int i = 3; i < argument_count; ++i) {
     snprintf(problem, sizeof(problem), "no memory");

@@ -26,25 +26,44 @@ fail() {  # fail TEXT: ends the case
   exit 1
 }
 
-send() {  # send HEADER [FILE]
+frame() {  # frame HEADER [FILE]
   local size=${#1} prefix
   printf -v prefix '\\x%02x' $((size & 255)) $((size >> 8 & 255)) $((size >> 16 & 255)) $((size >> 24 & 255))
-  { printf "$prefix" && printf '%s' "$1" && cat "${2-/dev/null}"; } >&3 || fail "the server takes no more"
+  printf "$prefix" && printf '%s' "$1" && cat "${2-/dev/null}"
 }
 
-receive() {  # a reply, whose call always has the id 1: sets `header`; the body goes to $scratch/body
-  local length size
-  length=$(timeout $patience head -c 4 <&3 | od -An -td4 --endian=little)
-  [[ $length ]] || fail "the server closed the connection, or said nothing for $patience s"
-  ((length >= 2 && length <= max_header)) || fail "a header of $length bytes"
-  header=$(timeout $patience head -c "$length" <&3)
-  ((${#header} == length)) || fail "the server closed the connection inside a header"
+send() {  # send HEADER [FILE]
+  frame "$@" >&3 || fail "the server takes no more"
+}
+
+read_exactly() {  # read_exactly SIZE FILE
+  timeout $patience head -c "$1" <&3 >"$scratch/$2"
+  (($(stat -c %s "$scratch/$2") == $1)) || fail "the server closed the connection inside a frame"
+}
+
+read_frame() {  # read_frame [LIMIT]: sets `header`, of at most so many bytes; the body goes to $scratch/body
+  local prefix length size= rest one keys='file_size|file_siz|filesize|total_size'
+  prefix=($(timeout $patience head -c 4 <&3 | od -An -tu1))
+  ((${#prefix[@]} > 0)) || fail "the server closed the connection, or said nothing for $patience s"
+  ((${#prefix[@]} == 4)) || fail "the server closed the connection inside a frame"
+  length=$((prefix[0] | prefix[1] << 8 | prefix[2] << 16 | prefix[3] << 24))
+  ((length >= 2 && length <= ${1-$max_header})) || fail "a header of $length bytes"
+  read_exactly "$length" header
+  { header=$(<"$scratch/header"); } 2>/dev/null  # bash minds NUL bytes
+  [[ $header =~ ^[[:space:]]*\{ ]] || fail "a header that is no object: $header"
+  [[ $header =~ \"(method|result|error|item)\": ]] && keys=body_size
+  rest=$header
+  while [[ $rest =~ \"($keys)\":\ ?([^,\}]*)(.*) ]]; do
+    one=${BASH_REMATCH[2]/#-0/0} rest=${BASH_REMATCH[3]}
+    [[ $one =~ ^(0|[1-9][0-9]{0,8})$ ]] && ((one <= max_body && one == ${size:-$one})) || fail "a bad size: $header"
+    size=$one
+  done
+  read_exactly "${size:-0}" body
+}
+
+receive() {  # a reply, whose call always has the id 1
+  read_frame
   [[ $header == *'"id":'?( )1[,}]* ]] || fail "expected a reply to call 1, got $header"
-  size=0
-  [[ $header =~ \"body_size\":\ ?([0-9]{1,9})[,\}] ]] && size=${BASH_REMATCH[1]}
-  ((size <= max_body)) || fail "a body of $size bytes"
-  timeout $patience head -c "$size" <&3 >"$scratch/body"
-  (($(stat -c %s "$scratch/body") == size)) || fail "the server closed the connection inside a body"
 }
 
 call() {  # call METHOD MEMBERS [FILE]; MEMBERS: what the request has beside the usual
@@ -142,6 +161,8 @@ usage() {
   printf 'usage: client.sh HOST PORT CASE...\ncases: %s\n' "$cases" >&2
   exit 2
 }
+
+[[ ${BASH_SOURCE[0]} == "$0" ]] || return 0  # vectors.sh uses what is above
 
 (($# >= 3)) || usage
 host=$1 port=$2 failed=0
