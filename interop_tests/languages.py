@@ -84,6 +84,7 @@ JAVAC = Tool("javac", ["--version"], r"javac (\d+[.\d]*)", [17])
 RUSTC = Tool("rustc", ["--version"], r"rustc (\d+\.\d+\.\d+)", [1, 58])
 GCC = Tool("gcc", ["-dumpfullversion"], r"(\d+\.\d+\.\d+)", [7])
 PERL = Tool("perl", ["-e", "printf 'v%vd', $^V"], r"v(\d+\.\d+\.\d+)", [5, 14])
+BASENC = Tool("basenc", ["--version"], r"(\d+\.\d+)", [8, 31])
 BASH = Tool("bash", ["--version"], r"version (\d+\.\d+\.\d+)", [4, 4])
 
 
@@ -143,23 +144,23 @@ class Builder:
                 os.rename(making, path)
         return path
 
-    def go(self, side):
+    def go(self, *sides):
         # No module, no network, no cache but here.
-        return [self.once("go-" + side, GO.find()[0], "build", "-o", "{out}", side + ".go", GO111MODULE="off",
-                          GOTOOLCHAIN="local", GOPROXY="off", GOFLAGS="", CGO_ENABLED="0", GOTELEMETRY="off",
+        return [self.once("go-" + sides[-1], GO.find()[0], "build", "-o", "{out}", *[side + ".go" for side in sides],
+                          GO111MODULE="off", GOTOOLCHAIN="local", GOPROXY="off", GOFLAGS="", CGO_ENABLED="0", GOTELEMETRY="off",
                           GOCACHE=os.path.join(self.folder, "go-cache"), GOPATH=os.path.join(self.folder, "go-path"))]
 
     def java(self, main):
         classes = self.once("java", JAVAC.find()[0], "-Xlint:all,-serial", "-Werror", "-d", "{out}", "Client.java",
-                            "Server.java", "Wire.java")
+                            "Server.java", "Vectors.java", "Wire.java")
         return [JAVA.find()[0], "-cp", classes, main]
 
-    def rust(self):
-        return [self.once("rust-client", RUSTC.find()[0], "--edition", "2021", "-O", "-o", "{out}", "client.rs")]
+    def rust(self, name="client"):
+        return [self.once("rust-" + name, RUSTC.find()[0], "--edition", "2021", "-O", "-o", "{out}", name + ".rs")]
 
-    def c(self):
-        return [self.once("c-client", GCC.find()[0], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", "{out}",
-                          "client.c")]
+    def c(self, name="client"):
+        return [self.once("c-" + name, GCC.find()[0], "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", "{out}",
+                          name + ".c")]
 
 
 # ---- the peers
@@ -229,6 +230,18 @@ SERVERS = [
     Peer("go", "Go", lambda builder: builder.go("server"), version_of(GO)),
     Peer("java", "Java", lambda builder: builder.java("Server"), version_of(JAVA)),
 ]
+# What reads vectors.json with the framing of the client of that key, and takes the path of the file.
+VECTORS = {
+    "python27": python_script("2.7", "vectors.py"),
+    "python": python_script("newest", "vectors.py"),
+    "javascript": script(NODE, "vectors.js"),
+    "go": lambda builder: builder.go("client", "vectors"),
+    "java": lambda builder: builder.java("Vectors"),
+    "rust": lambda builder: builder.rust("vectors"),
+    "c": lambda builder: builder.c("vectors"),
+    "perl": script(PERL, "vectors.pl"),
+    "bash": lambda builder: [BASENC.find() and BASH.find()[0], source("vectors.sh")],
+}
 
 
 def by_key(peers, key):

@@ -1,12 +1,15 @@
 """The peers of languages/, which are the wire in the standard libraries of many languages: their clients against the C++
 server, the C++ clients against their servers, and what each of them does when the other side is wrong."""
+import json
 import os
+import re
 import socket
 import struct
 import subprocess
 import threading
 
 import languages
+import make_vectors
 import peers
 import pytest
 import reference
@@ -41,6 +44,17 @@ def server(language_peers):
     return get
 
 
+@pytest.fixture
+def vectors_reader(language_builder):
+    """vectors_reader(key) -> its command line; a skip that says what is missing."""
+    def get(key):
+        try:
+            return languages.VECTORS[key](language_builder)
+        except languages.Missing as missing:
+            pytest.skip(str(missing))
+    return get
+
+
 def check(command, key, server, cases, **options):
     outcomes = languages.run_cases(command, languages.by_key(CLIENTS, key).upload, server, cases, **options)
     assert outcomes == dict.fromkeys(cases, ""), "stderr of the server:\n" + server.log()
@@ -57,6 +71,65 @@ def test_client_and_cpp_server(client, server, key, case):
 @pytest.mark.parametrize("cpp", CPP_CLIENTS)
 def test_cpp_client_and_server(client, server, cpp, key, case):
     check(client(cpp), cpp, server(key), [case])
+
+
+# How many cases to decode and to encode each of them agrees to, at least; the others are named by it.
+VECTOR_COUNTS = {"python27": (222, 17), "python": (223, 17), "javascript": (201, 14), "go": (211, 17), "java": (218, 15),
+                 "rust": (178, 11), "c": (167, 11), "perl": (202, 16), "bash": (170, 11)}
+
+
+def read_vectors(command, path):
+    """The exit code, and what is printed."""
+    result = subprocess.run([*command, path], env=languages.clean_environment(), stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=4 * PATIENCE)
+    assert result.stderr == b"", result
+    return result.returncode, result.stdout.decode()
+
+
+def check_vectors(command, decode, encode):
+    code, output = read_vectors(command, make_vectors.path())
+    match = re.fullmatch(r"vectors: (\d+) decode, (\d+) encode agree; (\d+) outside: (.+)\n", output)
+    assert code == 0 and match, output
+    agreed = int(match.group(1)), int(match.group(2))
+    assert agreed[0] >= decode > 0 and agreed[1] >= encode > 0, output
+    named = re.findall(r'"([^"]*)"', match.group(4))
+    assert len(named) == int(match.group(3)), output
+    assert sum(agreed) + len(named) == len(VECTORS["decode"]) + len(VECTORS["encode"]), output
+
+
+@pytest.mark.parametrize("key", PLAIN_CLIENTS)
+def test_vectors(vectors_reader, key):
+    """Each language's client reads and writes what vectors.json says, but for cases that are named."""
+    check_vectors(vectors_reader(key), *VECTOR_COUNTS[key])
+
+
+def test_vectors_by_every_python(python):
+    check_vectors([python, os.path.join(SOURCES, "vectors.py")], *VECTOR_COUNTS["python27"])
+
+
+@pytest.mark.parametrize("key", PLAIN_CLIENTS)
+def test_a_reader_of_vectors_notices(vectors_reader, key, tmp_path):
+    """One nibble of a body, another end, a message that is not there, and a length that is written otherwise."""
+    def case(kind, name):
+        return dict(next(case for case in VECTORS[kind] if case["name"] == name))
+    body, end = case("decode", "request with a body"), case("decode", "cut inside the second prefix")
+    body["messages"] = [dict(body["messages"][0], body="68656c6c6e")]
+    end["end"] = "closed"
+    more, size = case("decode", "two frames at once"), case("decode", "file_size -1")
+    more["messages"] = more["messages"][:1]
+    size["end"] = "closed"
+    written = case("encode", "upload")
+    written["hex"] = "27" + written["hex"][2:]
+    file = dict(VECTORS, decode=[body, end, more, size], encode=[written])
+    path = tmp_path / "vectors.json"
+    lines = {kind: ",\n  ".join(json.dumps(case) for case in file[kind]) for kind in ("decode", "encode")}
+    path.write_text('{\n "about": [],\n "decode": [\n  %(decode)s\n ],\n "encode": [\n  %(encode)s\n ]\n}\n' % lines)
+    code, output = read_vectors(vectors_reader(key), path)
+    assert code == 1, output
+    for kind in ("decode", "encode"):
+        for changed in file[kind]:
+            assert "%s %s: " % (kind, changed["name"]) in output, output
+    assert "\nvectors: 0 decode, 0 encode agree; 0 outside: \n" in output, output
 
 
 def test_every_python(client, server, language_peers, python):

@@ -45,7 +45,9 @@ final class Wire {
   }
 
   /** The next header; null at the end of the stream. */
-  static Map<String, Object> readHeader(DataInputStream in) throws IOException, Failure { return readHeader(in, MAX_HEADER); }
+  static Map<String, Object> readHeader(DataInputStream in) throws IOException, Failure {
+    return readHeader(in, MAX_HEADER);
+  }
 
   static Map<String, Object> readHeader(DataInputStream in, int maxHeader) throws IOException, Failure {
     byte[] prefix = in.readNBytes(4);

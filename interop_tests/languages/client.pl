@@ -97,7 +97,8 @@ sub receive {
     my $prefix = $self->read_exactly(4);
     return unless defined $prefix;
     my $length = unpack('l<', $prefix);
-    FrameError->throw($INVALID_REQUEST, "a header of $length bytes") if $length < 2 || $length > ($max_header // $MAX_HEADER);
+    $max_header //= $MAX_HEADER;
+    FrameError->throw($INVALID_REQUEST, "a header of $length bytes") if $length < 2 || $length > $max_header;
     my $text = $self->read_exactly($length) // FrameError->throw('truncated', 'the server closed the connection');
     # What Perl takes for UTF-8 includes surrogates and more than Unicode has.
     FrameError->throw($PARSE_ERROR, 'a header that is no UTF-8')

@@ -50,7 +50,7 @@ def body_size(header):
     keys = ["body_size"] if is_call else ["file_size", "file_siz", "filesize", "total_size"]
     sizes = [header[key] for key in keys if key in header] or [0]
     for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, type(MAX_BODY)) or not 0 <= size <= MAX_BODY or size != sizes[0]:
+        if type(size) is not int or not 0 <= size <= MAX_BODY or size != sizes[0]:  # True is an int, too
             raise FrameError(INVALID_REQUEST, "a body of %.100r bytes" % (size,))
     return sizes[0]
 

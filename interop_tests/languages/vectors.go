@@ -1,6 +1,6 @@
 // Does client.go read and write frames as vectors.json says?
 //
-//	go run client.go vectors.go FILE    prints what agrees, and what is outside of encoding/json; exit code 1 if anything else differs
+//	go run client.go vectors.go FILE    prints what agrees, and what is outside of encoding/json; exit code 1 for other differences
 //
 // Headers are compared as values, without the order of their members, which a map has not.
 package main
@@ -24,8 +24,8 @@ var outside = []struct {
 	reason string
 	name   *regexp.Regexp
 }{
-	{"no lone surrogates", regexp.MustCompile(`surrogate`)},
-	{"no NaN, no Infinity", regexp.MustCompile(`NaN|Infinity|out of range`)},
+	{"no lone surrogates", regexp.MustCompile(`^(lone .*surrogate|surrogate escapes|high surrogate before (another|a pair))`)},
+	{"no NaN, no Infinity", regexp.MustCompile(`^(NaN and|floats out of range|not an object: NaN|(file|body)_size (NaN|Infinity))`)},
 	{"nesting up to 10000 levels", regexp.MustCompile(`^1001 levels`)},
 	{"bodies above 64 MiB", regexp.MustCompile(`^largest (file|body)_size`)},
 }

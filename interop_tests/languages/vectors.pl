@@ -15,9 +15,9 @@ require(dirname(abs_path(__FILE__)) . '/client.pl');
 
 # Cases in which JSON::PP reads otherwise than Python, by name: they alone may disagree, and are printed.
 my @OUTSIDE = (
-    ['no lone surrogates', qr/surrogate/],
-    ['no NaN, no Infinity', qr/NaN|Infinity|out of range/],
-    ['1.0 is 1', qr/^(file_size|body_size) (1\.0|0\.0|1e2|-0\.0)$|in an error reply$|^aliases 3 |^floats|^negative zeros/],
+    ['no lone surrogates', qr/^(lone .*surrogate|surrogate escapes|high surrogate before (another|a pair))/],
+    ['no NaN, no Infinity', qr/^(NaN and|floats out of range|not an object: NaN|(file|body)_size (NaN|Infinity))/],
+    ['1.0 is 1', qr/^(file|body)_size (1\.0|0\.0|1e2|-0\.0)|^aliases 3 and 3\.0|^floats|^negative zeros/],
     ['bodies above 64 MiB', qr/^largest (file|body)_size/],
 );
 my $json = JSON::PP->new->ascii->canonical->allow_nonref->max_depth(2000);
@@ -68,7 +68,7 @@ if (@ARGV != 1) {
 }
 open my $file, '<:raw', $ARGV[0] or die "$ARGV[0]: $!\n";
 my $vectors = $json->decode(do { local $/; <$file> });
-my (%agreed, %outside);
+my (%agreed, %outside) = (decode => 0, encode => 0);
 my $failed = 0;
 
 sub judge {
@@ -95,7 +95,8 @@ for my $case (@{$vectors->{encode}}) {
     my ($text, $wanted) = (text($case->{header_text}), pack('H*', text($case->{hex})));
     my $spelled = substr($wanted, 4, unpack('l<', $wanted));    # as json.dumps writes it, which JSON::PP does not
     $text = $spelled if $text ne $spelled && value_of($text) eq value_of($spelled);
-    judge('encode', $case->{name}, unpack('H*', Connection::frame($text, pack('H*', text($case->{body})))), text($case->{hex}));
+    my $frame = Connection::frame($text, pack('H*', text($case->{body})));
+    judge('encode', $case->{name}, unpack('H*', $frame), unpack('H*', $wanted));
 }
 printf "vectors: %d decode, %d encode agree; %d outside: %s\n", $agreed{decode}, $agreed{encode},
     scalar(map { @$_ } values %outside),

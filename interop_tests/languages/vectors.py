@@ -1,7 +1,7 @@
 # -*- coding: utf-8 -*-
 """Does client.py read and write frames as vectors.json says? CPython 2.7 and 3.6 upwards.
 
-    python vectors.py FILE    prints what agrees, and what is outside of this Python's JSON; exit code 1 if anything else differs
+    python vectors.py FILE    prints what agrees, and what is outside of its JSON; exit code 1 for other differences
 """
 from __future__ import print_function
 
@@ -65,8 +65,9 @@ def main():
         wanted = [[text(message["header"]), text(message["body"])] for message in case["messages"]]
         failed |= not judge("decode", case["name"], got, wanted + [end])
     for case in vectors["encode"]:
-        written = json.dumps(json.loads(text(case["header_text"]), object_pairs_hook=collections.OrderedDict)).encode("ascii")
-        got = binascii.hexlify(client.frame(written, binascii.unhexlify(text(case["body"])))).decode("ascii")
+        header = json.loads(text(case["header_text"]), object_pairs_hook=collections.OrderedDict)
+        frame = client.frame(json.dumps(header).encode("ascii"), binascii.unhexlify(text(case["body"])))
+        got = binascii.hexlify(frame).decode("ascii")
         failed |= not judge("encode", case["name"], got, text(case["hex"]))
     reasons = ["%s (%s)" % (reason, ", ".join(names)) for reason, names in outside.items()]
     print("vectors: %d decode, %d encode agree; %d outside: %s" % (

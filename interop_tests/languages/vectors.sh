@@ -16,7 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/client.sh" || exit 2
 # Cases that patterns get wrong: by name, or those that end with a parse error. They alone may disagree, and are printed.
 reasons=('what is no JSON is not noticed' 'duplicates are taken for other spellings' 'bodies above 64 MiB'
   'json.dumps spells it anew')
-patterns=('-32700}}' '^decode duplicate size' '^decode largest (file|body)_size' '^encode (request|.*published typo|.*containers|escapes |integers|floats)')
+patterns=('-32700[}][}],?$' '^decode duplicate size' '^decode largest (file|body)_size' '^encode (request|upload with the published typo|nested and empty containers|escapes|integers|floats)$')
 outside=('' '' '' '')
 
 expand() {  # expand VALUE: a JSON text, or a list of texts and [text, count], as one text that is still escaped
@@ -99,7 +99,7 @@ while IFS= read -r line; do
       continue
     fi
     for i in "${!reasons[@]}"; do
-      if [[ "$kind $name ${line: -10}" =~ ${patterns[i]} ]]; then
+      if [[ "$kind $name" =~ ${patterns[i]} || $line =~ ${patterns[i]} ]]; then
         outside[i]+="${outside[i]:+, }\"$name\""
         ((++count))
         continue 2
