@@ -14,7 +14,7 @@ import peers
 import pytest
 import reference
 from languages import CASES, CLIENTS, SERVERS, SOURCES
-from processes import PATIENCE, wait_until
+from processes import HERE, PATIENCE, wait_until
 from test_vectors import VECTORS, expand
 
 PLAIN_CLIENTS = [peer.key for peer in CLIENTS if not peer.key.startswith(("cpp_", "package_", "command_"))]
@@ -101,6 +101,16 @@ def check_vectors(command, decode, encode):
 def test_vectors(vectors_reader, key):
     """Each language's client reads and writes what vectors.json says, but for cases that are named."""
     check_vectors(vectors_reader(key), *VECTOR_COUNTS[key])
+
+
+def test_readme_says_what_agrees():
+    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
+        text = f.read()
+    assert "| `decode`, of %d: agree | `encode`, of %d: agree |" % tuple(len(VECTORS[k]) for k in ("decode", "encode")) in text
+    rows = re.findall(r"\n\| `[vV]ectors\.(\w+)` \|.+?\| (\d+): .+?\| (\d+): ", text)
+    keys = {"py": "python", "js": "javascript", "java": "java", "go": "go", "pl": "perl", "rs": "rust", "c": "c", "sh": "bash"}
+    assert {keys[ending]: (int(decode), int(encode)) for ending, decode, encode in rows} == {
+        key: counts for key, counts in VECTOR_COUNTS.items() if key != "python27"}
 
 
 def test_vectors_by_every_python(python):

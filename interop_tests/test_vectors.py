@@ -37,6 +37,17 @@ def test_file_is_up_to_date():
         assert f.read() == make_vectors.text(), "run make_vectors.py"
 
 
+def test_one_case_on_each_line():
+    """Readers without JSON rely on it: languages/vectors.sh."""
+    with open(make_vectors.path(), encoding="ascii") as f:
+        lines = f.read().split("\n")
+    for kind, last in (("decode", "end"), ("encode", "hex")):
+        begin = lines.index(' "%s": [' % kind) + 1
+        cases = [json.loads(line.rstrip(",")) for line in lines[begin:lines.index(" ],", begin)]]
+        assert cases == VECTORS[kind]
+        assert {(list(case)[0], list(case)[-1]) for case in cases} == {("name", last)}
+
+
 @by_name(VECTORS["decode"])
 def test_decode(case):
     data = bytes.fromhex(expand(case["hex"]))
