@@ -3,7 +3,8 @@
 what a user would take instead, and beside the floor. See README.md."""
 
 import argparse
-import dataclasses
+import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -14,108 +15,29 @@ import tempfile
 import time
 
 import measure
+from bulk_contenders import CONTENDERS, FLOOR, GIB, MIB, NAME, NGINX, OURS, PACKAGES
 from measure import Failed, Program
 from peers import content, sha256
 from processes import program_path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-MIB, GIB = 1 << 20, 1 << 30
-NAME = "upload.bin"
-PACKAGES = {"cc": "gcc libc6-dev", "curl": "curl", "nginx": "nginx", "socat": "socat"}
-OURS, FLOOR = "framecall", "floor"
 WARM_COPIES = 3
-
-
-@dataclasses.dataclass(frozen=True)
-class Contender:
-    """Two commands. The listener runs before the clock starts; the clock covers the client's whole process, and
-    goes on until the file is whole. Words in braces are filled in by Bench.values()."""
-
-    key: str
-    title: str
-    listener: tuple
-    client: tuple
-    needs: tuple = ()
-    download: bool = False  # the listener is the one that sends
-    client_waits: bool = True  # once the client has ended, the file must be whole
-    max_size: int = 1 << 62
-
-
-C_RECEIVE = ("{build}/receive_file", "recv", "{target}")
-C_SEND = ("{build}/send_file", "{port}", "{source}")
-SERVE = ("{framecall}", "serve", "--listen", "127.0.0.1:0", "--root", "{root}", "--durability", "none")
-SEND = ("{framecall}", "send", "--quiet", "127.0.0.1:{port}", "{source}")
-CURL = ("curl", "-q", "-sSf", "--noproxy", "*", "-o", "{target}", "http://127.0.0.1:{port}/" + NAME)
-PYTHON = ("{python}", "-I")
-SOCAT = ("socat", "-b", str(MIB), "-u")
-
-CONTENDERS = (
-    Contender("splice", "C sendfile → splice", ("{build}/receive_file", "splice", "{target}"), C_SEND, ("cc",)),
-    Contender(FLOOR, "C sendfile → 1 MiB recv + write (the floor)", C_RECEIVE, C_SEND, ("cc",)),
-    Contender(OURS, "framecall send → framecall serve", SERVE, SEND, ("framecall",)),
-    Contender("to-framecall", "C sendfile, framed → framecall serve", SERVE, (*C_SEND, NAME), ("framecall", "cc")),
-    Contender(
-        "from-framecall",
-        "framecall send → C, framed, recv + write",
-        ("{build}/receive_file", "frame", "{target}"),
-        SEND,
-        ("framecall", "cc"),
-    ),
-    Contender(
-        "python",
-        "Python sendfile → recv_into",
-        (*PYTHON, "{here}/bulk/python_receiver.py", "{target}"),
-        (*PYTHON, "{here}/bulk/python_sender.py", "{port}", "{source}"),
-    ),
-    Contender(
-        "nginx",
-        "nginx → curl",
-        ("nginx", "-e", "{scratch}/nginx.log", "-c", "{scratch}/nginx.conf"),
-        CURL,
-        ("nginx", "curl"),
-        download=True,
-    ),
-    Contender(
-        "socat",
-        "socat → socat, 1 MiB blocks",
-        (*SOCAT, "TCP-LISTEN:0,bind=127.0.0.1", "CREATE:{target}"),
-        (*SOCAT, "OPEN:{source},rdonly", "TCP:127.0.0.1:{port}"),
-        ("socat",),
-        client_waits=False,
-    ),
-    Contender(
-        "http-server",
-        "python http.server → curl",
-        (*PYTHON, "-m", "http.server", "--bind", "127.0.0.1", "-d", "{source_folder}", "0"),
-        CURL,
-        ("curl",),
-        download=True,
-    ),
-    Contender(
-        "tutorial",
-        "Python tutorial pair",
-        (*PYTHON, "{scripts}/t04_file_receiver.py", "0"),
-        (*PYTHON, "{here}/bulk/tutorial_sender.py", "{port}", NAME),
-        client_waits=False,
-        max_size=128 * MIB,
-    ),
-)
-
-NGINX = """\
-daemon off; master_process off; worker_processes 1; pid {scratch}/nginx.pid;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; sendfile on; tcp_nopush on; default_type application/octet-stream;
-  client_body_temp_path {scratch}/body; proxy_temp_path {scratch}/proxy; fastcgi_temp_path {scratch}/fastcgi;
-  uwsgi_temp_path {scratch}/uwsgi; scgi_temp_path {scratch}/scgi;
-  server {{ listen 127.0.0.1:{free_port}; root {source_folder}; }}
-}}
-"""
 
 
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
+
+
+def spoken(log):
+    """What a program said last about its transfer: {"bytes": ..., "seconds": ...}, or how many bytes; {} if it did not."""
+    with open(log, errors="replace") as f:
+        last = f.read().strip().rpartition("\n")[2]
+    try:
+        said = json.loads(last)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {"bytes": said}
 
 
 class Bench:
@@ -159,12 +81,13 @@ class Bench:
         values = self.values(source)
         os.mkdir(self.root)
         try:
-            self.warm_up(source)
-            if contender.key == "nginx":  # the only one that cannot pick a free port itself
+            if not contender.discards:
+                self.warm_up(source)
+            if contender.listener[0] == "nginx":  # the only one that cannot pick a free port itself
                 with open(os.path.join(self.scratch, "nginx.conf"), "w") as f:
                     f.write(NGINX.format(free_port=free_port(), **values))
             result = self.transfer(contender, size, values)
-            if check and sha256(values["target"]) != digest:
+            if check and not contender.discards and sha256(values["target"]) != digest:
                 raise Failed(f"{contender.title}: SHA-256 of the received file differs")
             return result
         finally:
@@ -182,6 +105,8 @@ class Bench:
 
     def transfer(self, contender, size, values):
         log = os.path.join(self.scratch, contender.key)
+        for side in (".listener", ".client"):
+            open(log + side, "w").close()  # figures are read from it
         patience = max(120, size / 10e6)
         with Program([part.format(**values) for part in contender.listener], log + ".listener", self.root) as listener:
             values["port"] = listener.port()
@@ -195,14 +120,19 @@ class Bench:
                 seconds = time.monotonic() - began
                 listener_cpu = listener.cpu() - cpu
                 others = max(0.0, (measure.busy_cpu() - busy - client_cpu - listener_cpu) / seconds)
-            got = os.path.getsize(values["target"]) if os.path.exists(values["target"]) else 0
+            said = spoken(log + ".client") or spoken(log + ".listener")
+            if contender.discards:
+                got = said.get("bytes", 0)
+            else:
+                got = os.path.getsize(values["target"]) if os.path.exists(values["target"]) else 0
             if got != size:
                 raise Failed(f"{contender.title}: {got} of {size} bytes arrived")
         sender, receiver = (listener_cpu, client_cpu) if contender.download else (client_cpu, listener_cpu)
         return {
             "bytes": size,
             "seconds": seconds,
-            "bytes_per_s": size / seconds,
+            "bytes_per_second": size / seconds,
+            "bytes_per_second_said": size / said["seconds"] if "seconds" in said else 0.0,
             "sender_cpu_s_per_gib": sender / size * GIB,
             "receiver_cpu_s_per_gib": receiver / size * GIB,
             "other_cpus": others,
@@ -219,59 +149,86 @@ class Bench:
 
 def available(wanted, may_install):
     """The contenders that can run here, and a reason for each that cannot."""
-    programs = {program for contender in wanted for program in contender.needs} - {"framecall"}
+    programs = {program for contender in wanted for program in contender.needs} - {"framecall", "module"}
     lacking = measure.missing(programs)
     if lacking and may_install:
         measure.install(" ".join(PACKAGES[program] for program in lacking).split())
         lacking = measure.missing(programs)
+    if not importlib.util.find_spec("framecall"):
+        lacking.append("module")
     skipped = {
-        c.key: "no {} (--install gets it)".format(", ".join(p for p in c.needs if p in lacking))
+        c.key: "not installed: "
+        + ", ".join("framecall for this Python" if p == "module" else p for p in c.needs if p in lacking)
         for c in wanted
         if set(c.needs) & set(lacking)
     }
     return [c for c in wanted if c.key not in skipped], skipped
 
 
-def column(result, key):
-    return [r[key] for r in result["rounds"]]
+def column(rows, key, figure):
+    return next(([r[figure] for r in row["rounds"]] for row in rows if row["contender"] == key), [])
+
+
+def against(rows, one, other, figure="bytes_per_second"):
+    """The ratios within each round; [] when one of the two is not there."""
+    return [a / b for a, b in zip(column(rows, one, figure), column(rows, other, figure))]
+
+
+def judge(rows):
+    targets = []
+
+    def add(row, what, values, wanted, higher=True):
+        if values:
+            targets.append(measure.target(row, what, values, wanted, higher))
+
+    add("discard", "get / sendfile → recv", against(rows, "get-discard", "floor-discard"), 0.95)
+    add("discard", "get / nginx → curl", against(rows, "get-discard", "nginx-discard"), 1.5)
+    for name, key in (("send", OURS), ("put, with SHA-256", "put"), ("get", "get")):
+        add("file", name + " / the floor", against(rows, key, FLOOR), 0.95)
+        add("file", name + " / nginx → curl", against(rows, key, "nginx"), 1.5)
+        add("file", name + " / the tutorial pair", against(rows, key, "tutorial"), 11)
+    for name, key in (("send", OURS), ("get", "get")):
+        add("CPU s for a GiB", name + ", sender", column(rows, key, "sender_cpu_s_per_gib"), 0.10, False)
+        add("CPU s for a GiB", name + ", receiver", column(rows, key, "receiver_cpu_s_per_gib"), 0.75, False)
+    for name, key in (("send", OURS), ("put", "put"), ("get", "get")):
+        values = against(rows, "python-" + name, key, "bytes_per_second_said")
+        add("from Python", name + " / framecall " + name, values, 0.97)
+    return targets
 
 
 def show(report):
-    results = {r["key"]: r for r in report["results"]}
-    rows = [("", "GB/s", "min-max", "x floor", "framecall x", "sender CPU s/GiB", "receiver CPU s/GiB", "other CPUs")]
-    for result in results.values():
-        rate = column(result, "bytes_per_s")
-        speed = measure.summary(rate)
-        against = [
-            measure.ratio(rate, column(results[FLOOR], "bytes_per_s")) if FLOOR in results else None,
-            measure.ratio(column(results[OURS], "bytes_per_s"), rate) if OURS in results else None,
-        ]
-        middle = [
-            "{:.2f}".format(measure.summary(column(result, key))["median"])
-            for key in ("sender_cpu_s_per_gib", "receiver_cpu_s_per_gib", "other_cpus")
-        ]
-        scaled = "" if result["bytes"] == report["bytes"] else f", {result['bytes'] // MIB} MiB, scaled"
-        rows.append(
-            (
-                result["title"] + scaled,
-                "%.2f" % (speed["median"] / 1e9),
-                "{:.2f}-{:.2f}".format(speed["min"] / 1e9, speed["max"] / 1e9),
-                *("-" if x is None else f"{x:.2f}" for x in against),
-                *middle,
-            )
-        )
     print(
-        f"{report['bytes'] // MIB} MiB from the page cache to tmpfs, loopback TCP, {report['congestion_control']}, "
-        f"{report['rounds']} rounds; medians, ratios within a round"
+        f"{report['bytes'] // MIB} MiB from the page cache to tmpfs or to nowhere, loopback TCP, "
+        f"{report['congestion_control']}, {report['rounds_wanted']} rounds; medians, ratios within a round"
     )
     print(
-        "{cpu}, {cpus} CPUs, Linux {kernel}, load {load}; Python {python}, {versions}\n".format(
+        "{cpu}, {cpus} CPUs, Linux {kernel}, load {load}; Python {python}, {versions}".format(
             versions=", ".join(map(" ".join, report["versions"].items())), **report["machine"]
         )
     )
-    measure.print_table(rows)
+    for case, floor, title in (("file", FLOOR, "Into a file"), ("discard", "floor-discard", "Discarded")):
+        rows = [("", "GB/s", "min-max", "x floor", "sender CPU s/GiB", "receiver CPU s/GiB", "other CPUs")]
+        for row in (row for row in report["rows"] if row["case"] == case):
+            speed = row["bytes_per_second"]
+            ratios = against(report["rows"], row["contender"], floor)
+            figures = ("sender_cpu_s_per_gib", "receiver_cpu_s_per_gib", "other_cpus")
+            rows.append(
+                (
+                    row["title"] + ("" if row["bytes"] == report["bytes"] else f", {row['bytes'] // MIB} MiB, scaled"),
+                    "%.2f" % (speed["median"] / 1e9),
+                    "{:.2f}-{:.2f}".format(speed["min"] / 1e9, speed["max"] / 1e9),
+                    "{:.2f}".format(measure.summary(ratios)["median"]) if ratios else "-",
+                    *("{:.2f}".format(row[figure]["median"]) for figure in figures),
+                )
+            )
+        if len(rows) > 1:
+            print(f"\n{title}")
+            measure.print_table(rows)
     for key, reason in report["skipped"].items():
-        print(f"skipped {key}: {reason}")
+        print(f"{key}: {reason}")
+    if report["targets"]:
+        print("\nTargets: ratios within a round; from Python without the start of the interpreter")
+        measure.print_targets(report["targets"])
     if report["congestion_control"] == "bbr":
         print("bbr paces, which costs up to half of what loopback can do: --cc cubic measures without it")
 
@@ -324,9 +281,7 @@ def main():
     if shutil.disk_usage(args.out).free < args.size * WARM_COPIES * 1.1:
         raise Failed(f"no room for {WARM_COPIES} x {args.size} bytes in {args.out}")
 
-    results = {
-        c.key: {"key": c.key, "title": c.title, "bytes": min(args.size, c.max_size), "rounds": []} for c in contenders
-    }
+    results = {c.key: [] for c in contenders}
     os.makedirs(measure.BUILD, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=measure.BUILD) as scratch,
@@ -336,21 +291,33 @@ def main():
         for number, contender in measure.interleaved(1 + args.rounds, contenders):
             result = bench.run(contender, check=number == 0)
             if number:  # round 0 brings memory and caches to their usual state
-                results[contender.key]["rounds"].append(result)
+                results[contender.key].append(result)
             print(
-                f"round {number} of {args.rounds}  {contender.key:14}  {result['bytes_per_s'] / 1e9:.2f} GB/s",
+                f"round {number} of {args.rounds}  {contender.key:14}  {result['bytes_per_second'] / 1e9:.2f} GB/s",
                 file=sys.stderr,
                 flush=True,
             )
+    rows = [
+        {
+            "case": "discard" if c.discards else "file",
+            "contender": c.key,
+            "title": c.title,
+            "rounds": results[c.key],
+            **{figure: measure.summary([r[figure] for r in results[c.key]]) for figure in results[c.key][0]},
+            "bytes": min(args.size, c.max_size),
+        }
+        for c in contenders
+    ]
     report = {
-        "benchmark": "bulk",
-        "started": started,
+        "suite": "bulk",
+        "when": started,
         "bytes": args.size,
-        "rounds": args.rounds,
+        "rounds_wanted": args.rounds,
         "machine": measure.machine(),
         "congestion_control": measure.congestion_control(),
         "versions": versions(contenders, framecall),
-        "results": list(results.values()),
+        "rows": rows,
+        "targets": judge(rows),
         "skipped": skipped,
     }
     show(report)

@@ -2,6 +2,7 @@
  *   receive_file recv FILE      1 MiB recv(), write(): one copy into user space and one out of it
  *   receive_file splice FILE    socket -> pipe -> file, no copy to user space
  *   receive_file frame FILE     as recv, for one framed upload: as many bytes as its header says
+ *   receive_file recv -         stores nothing, prints how many bytes came
  * Listens on a free port of 127.0.0.1 until it is ended by a signal. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -36,17 +37,20 @@ static uint64_t read_head(int peer) {
   return strtoull(size + strlen("\"file_size\": "), NULL, 10);
 }
 
-static void store_by_recv(int peer, int file, uint64_t left) {
+/* How many bytes came. A file of -1: they are dropped. */
+static uint64_t store_by_recv(int peer, int file, uint64_t most) {
   static char* buffer;
+  uint64_t left = most;
   if (!buffer && !(buffer = aligned_alloc(4096, MIB))) die("memory");
   while (left) {
     ssize_t got = recv(peer, buffer, left < MIB ? (size_t)left : MIB, 0);
     if (got < 0) die("recv");
-    if (got == 0) return;
+    if (got == 0) break;
     left -= (uint64_t)got;
-    for (ssize_t at = 0, n; at < got; at += n)
+    for (ssize_t at = 0, n; file >= 0 && at < got; at += n)
       if ((n = write(file, buffer + at, (size_t)(got - at))) <= 0) die("write");
   }
+  return most - left;
 }
 
 static void store_by_splice(int peer, int file) {
@@ -70,8 +74,16 @@ int main(int argc, char** argv) {
   struct sockaddr_in address = {.sin_family = AF_INET};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (bind(listener, (struct sockaddr*)&address, sizeof address) || listen(listener, 5)) die("listen");
+  int discards = !strcmp(argv[2], "-");
   for (;;) {
     int peer = accept(listener, NULL, NULL);
+    if (discards) {
+      if (peer < 0) die("accept");
+      printf("%llu\n", (unsigned long long)store_by_recv(peer, -1, UINT64_MAX));
+      fflush(stdout);
+      close(peer);
+      continue;
+    }
     int file = open(argv[2], O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (peer < 0 || file < 0) die("accept or open");
     if (!strcmp(argv[1], "splice"))
