@@ -30,6 +30,7 @@ use overload '""' => sub { $_[0]{text} . "\n" }, fallback => 1;
 
 sub throw {
     my ($class, $code, $text) = @_;
+    chomp $text;
     die bless {code => $code, text => $text}, $class;
 }
 
