@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,17 +15,12 @@ import time
 
 import measure
 from bulk_contenders import CONTENDERS, FLOOR, GIB, MIB, NAME, NGINX, OURS, PACKAGES
-from measure import Failed, Program
+from measure import Failed, Program, free_port
 from peers import content, sha256
 from processes import program_path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WARM_COPIES = 3
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def spoken(log):

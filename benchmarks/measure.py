@@ -168,6 +168,12 @@ def enter_own_network(algorithm):
         raise Failed(f"asked for {algorithm}, got {congestion_control()}")
 
 
+def free_port():
+    """For programs that cannot pick one themselves; free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
 def missing(programs):
     os.environ["PATH"] += os.pathsep + "/usr/sbin"  # where Debian keeps nginx
     return sorted(program for program in programs if not shutil.which(program))
