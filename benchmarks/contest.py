@@ -33,7 +33,7 @@ class Contender:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """`server_on` and `client_on`: the CPU that they are pinned to; "": any."""
+    """`server_on` and `client_on`: the CPU that they are pinned to; "": any. `row`: what it is a point of, if not alone."""
 
     key: str
     title: str
@@ -43,6 +43,7 @@ class Case:
     body: int = 32
     server_on: str = ""
     client_on: str = ""
+    row: str = ""
 
     def flags(self, seconds, warm):
         values = {
@@ -163,14 +164,17 @@ def rows(case, contenders, results):
     for contender in contenders:
         figures = results.get(contender.key)
         if figures:
-            made.append({"case": case.key, "contender": contender.key, "title": contender.title, "rounds": figures})
+            made.append({"case": case.row or case.key, "contender": contender.key, "title": contender.title})
+            made[-1].update(connections=case.connections, in_flight=case.in_flight, body=case.body, rounds=figures)
+            if case.row:
+                made[-1]["title"] = f"{case.title}, {contender.title}"
             made[-1].update({key: measure.summary(column(results, contender.key, key)) for key in figures[0]})
     return sorted(made, key=lambda row: -row.get("calls_per_second", {"median": 0})["median"])
 
 
-def show(case, made):
+def show(made):
     """A table of one case."""
-    large = case.body > 4096
+    large = made[0]["body"] > 4096
     rate, unit = ("bytes_per_second", 1e9) if large else ("calls_per_second", 1)
     heading = (
         "",
@@ -190,7 +194,6 @@ def show(case, made):
         cells = ["{:.{}f}".format(row[key]["median"], 1 if row[key]["median"] >= 10 else 2) for key in figures]
         others = "{:.2f}".format(row["other_cpus"]["median"])
         lines.append((row["title"], middle, f"{low}-{high}", *cells, others))
-    print(f"\n{case.title}")
     measure.print_table(lines)
 
 
@@ -221,9 +224,9 @@ def load_program():
     return os.environ.get("FRAMECALL_LOAD") or os.path.join(measure.ROOT, "build", "release", "bin", "framecall_load")
 
 
-def arguments(description, cases, contenders):
+def arguments(description, cases, contenders, rounds=10):
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--rounds", type=int, help="default: 10")
+    parser.add_argument("--rounds", type=int, help=f"default: {rounds}")
     parser.add_argument("--seconds", type=float, help="of each measurement (default: 1)")
     parser.add_argument("--quick", action="store_true", help="one short round: does everything work?")
     parser.add_argument("--cases", default="", help="comma-separated: " + " ".join(cases))
@@ -232,7 +235,7 @@ def arguments(description, cases, contenders):
     parser.add_argument("--json", default="", help="write everything that was measured to this file")
     parser.add_argument("--build", action="store_true", help="build the programs, and stop")
     args = parser.parse_args()
-    args.rounds = args.rounds or (1 if args.quick else 10)
+    args.rounds = args.rounds or (1 if args.quick else rounds)
     args.seconds = args.seconds or (0.2 if args.quick else 1.0)
     args.warm = 0.05 if args.quick else 0.3
     for name, known in (("cases", cases), ("only", contenders)):
@@ -291,12 +294,12 @@ def present(report, cases):
     )
     named = ", ".join(f"{name} {number}" for name, number in report["versions"].items() if number)
     print("{cpu}, {cpus} CPUs, Linux {kernel}, load {load}; Python {python}, {0}".format(named, **report["machine"]))
-    for case in cases:
-        made = [row for row in report["rows"] if row["case"] == case.key]
-        if made and "calls_per_second" in made[0]:
-            show(case, made)
-        elif made:
-            show_others(case, made)
+    titles = {case.row or case.key: case.row.replace("-", " ") or case.title for case in cases}
+    for key, title in titles.items():
+        made = [row for row in report["rows"] if row["case"] == key]
+        if made:
+            print(f"\n{title}")
+            (show if "server_cpu_us" in made[0] else show_others)(made)
     for key, reason in report["skipped"].items():
         print(f"{key}: {reason}")
     if report["targets"]:
@@ -304,12 +307,11 @@ def present(report, cases):
         measure.print_targets(report["targets"])
 
 
-def show_others(case, made):
+def show_others(made):
     """A case with figures of its own."""
     keys = list(made[0]["rounds"][0])
     lines = [("", *(key.replace("_", " ").replace("kib", "KiB").replace("mib", "MiB") for key in keys))]
     for row in made:
         medians = [row[key]["median"] for key in keys]
         lines.append((row["title"], *("{:,.{}f}".format(x, 2 if x < 1000 else 0) for x in medians)))
-    print(f"\n{case.title}")
     measure.print_table(lines)

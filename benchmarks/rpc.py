@@ -137,9 +137,14 @@ def call_once(connection):
             raise Failed("a wrong reply")
 
 
+def most_connections():
+    """That one process can hold beside a server with the same limit, which counts two descriptors for each."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100
+
+
 def memory(running, case, contender):
     """Connects, waits for the server to have accepted, and for its memory to stay as it is."""
-    count = min(case.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100)
+    count = min(case.connections, most_connections())
     with running.server(contender) as server, contextlib.ExitStack() as connections:
         pid, port = server.process.pid, contest.port_of(server)
 
