@@ -79,6 +79,7 @@ struct Connection {
   std::size_t size = 0;             // bytes of `in` that are filled
   std::vector<std::uint64_t> sent;  // when, in the order of the replies; of the framed wire by id
   std::size_t next = 0;
+  std::uint64_t id = 1000;
 
   bool receive(int flags) {
     const ssize_t got = recv(descriptor, in.data() + size, in.size() - size, flags);
@@ -133,15 +134,14 @@ void one_at_a_time(const Wire& wire, Connection& connection, const std::string& 
 
 void many_in_flight(const Wire& wire, std::vector<Connection>& connections, const std::string& body, int in_flight,
                     load::Clock& clock) {
-  constexpr std::size_t ring = 1 << 16;
+  constexpr std::size_t ring = 1 << 10;  // calls that a reply may overtake
   const std::string wanted = wire.answer(body);
   const int poll = epoll_create1(0);
-  std::uint64_t id = 1000;
   for (Connection& connection : connections) {
     epoll_event event{EPOLLIN, {.ptr = &connection}};
     epoll_ctl(poll, EPOLL_CTL_ADD, connection.descriptor, &event);
     connection.sent.assign(wire.framed ? ring : static_cast<std::size_t>(in_flight), load::now());
-    for (int i = 0; i < in_flight; ++i) wire.request(connection.out, ++id, body);
+    for (int i = 0; i < in_flight; ++i) wire.request(connection.out, ++connection.id, body);
     send_all(connection.descriptor, connection.out);
   }
   epoll_event events[64];
@@ -159,8 +159,8 @@ void many_in_flight(const Wire& wire, std::vector<Connection>& connections, cons
         std::uint64_t& sent = connection.sent[wire.framed ? wire.id(in, head) % ring : connection.next];
         if (++connection.next >= static_cast<std::size_t>(in_flight)) connection.next = 0;
         on = clock.answered(sent, when) && on;
-        wire.request(connection.out, ++id, body);
-        (wire.framed ? connection.sent[id % ring] : sent) = when;
+        wire.request(connection.out, ++connection.id, body);
+        (wire.framed ? connection.sent[connection.id % ring] : sent) = when;
         in.remove_prefix(length);
       }
       if (in.size() < connection.size) std::memmove(connection.in.data(), in.data(), in.size());
