@@ -135,12 +135,14 @@ def show(report):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, help="default: 9")
+    parser.add_argument("--quick", action="store_true", help="two rounds: does everything work?")
     parser.add_argument(
         "--seconds", type=float, default=0.05, help="about how long each block takes (default: %(default)s)"
     )
     parser.add_argument("--json", default="", help="write everything that was measured to this file")
     args = parser.parse_args()
+    args.rounds = args.rounds or (2 if args.quick else 9)
     if args.rounds < 1 or args.seconds <= 0:
         parser.error("there is nothing to measure")
     try:
