@@ -115,9 +115,9 @@ def show(report):
 
 
 TITLES = {
-    ("framecall", "put"): "framecall.Client.put(), SHA-256 on both sides",
-    ("framecall", "get"): "framecall.Client.get()",
-    ("nginx", "get"): "http.client from nginx",
+    ("framecall", "put"): "framecall put, SHA-256",
+    ("framecall", "get"): "framecall get",
+    ("nginx", "get"): "nginx → http.client",
 }
 
 

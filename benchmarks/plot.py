@@ -46,7 +46,7 @@ def bars(title, groups):
     what is slower and what is faster."""
     label_width, plot_width, row, top = 290, 420, 20, 58
     ratios = [ratio for _, rows in groups for _, ratio in rows]
-    low, high = min(0.5, *ratios) / 1.1, max(2.0, *ratios) * 1.35
+    low, high = min(0.5, *ratios) / 1.5, max(2.0, *ratios) * 1.35
 
     def x(ratio):
         return label_width + plot_width * math.log(ratio / low) / math.log(high / low)
@@ -81,7 +81,7 @@ def bars(title, groups):
 def ticks_of(low, high, sizes=False):
     """For a logarithmic axis."""
     if sizes:
-        return [1 << bits for bits in range(0, 42, 3) if low <= 1 << bits <= high]
+        return [1 << bits for bits in range(1, 42, 3) if low <= 1 << bits <= high]
     ticks = [step * 10**power for power in range(-3, 13) for step in (1, 2, 5)]
     inside = [tick for tick in ticks if low <= tick <= high]
     return inside if len(inside) <= 12 else [tick for tick in inside if math.log10(tick) % 1 < 1e-9]
@@ -114,11 +114,11 @@ def curves(title, across, up, series, sizes=False):
     parts.append(line(left, height - bottom, width - right, height - bottom, INK))
     parts.append(text((left + width - right) / 2, height - 12, across, "middle"))
     parts.append(text(left, top - 8, up, "start", 11))
-    legend = width - right
+    legend = left + 70
     for (name, points_), color in zip(series.items(), COLORS):
         path = " ".join("{:.1f},{:.1f}".format(*at(*point)) for point in points_)
         parts.append(f"<polyline points='{path}' fill='none' stroke='{color}' stroke-width='2'/>")
         parts += ["<circle cx='{:.1f}' cy='{:.1f}' r='3' fill='{}'/>".format(*at(*point), color) for point in points_]
-        parts.append(text(legend, top - 8, name, "end", 12, color, "font-weight='600'"))
-        legend -= 9 * len(name) + 16
+        parts.append(text(legend, top - 8, name, "start", 12, color, "font-weight='600'"))
+        legend += 7.2 * len(name) + 24
     return picture(width, height, parts)

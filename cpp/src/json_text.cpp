@@ -194,7 +194,8 @@ double beyond_range(std::string_view number) {
   const auto point = static_cast<std::int64_t>(std::min(mantissa.find('.'), mantissa.size()));
   const auto lead = static_cast<std::int64_t>(mantissa.find_first_of("123456789"));
   exponent += lead < point ? point - lead : point - lead + 1;
-  return std::copysign(exponent > 0 ? HUGE_VAL : 0.0, negative ? -1.0 : 1.0);
+  const double value = exponent > 0 ? HUGE_VAL : 0.0;
+  return negative ? -value : value;
 }
 
 }  // namespace

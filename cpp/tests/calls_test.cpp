@@ -394,6 +394,18 @@ TEST(Calls, that_are_under_way_are_answered_before_the_end) {
   server.server->wait();
 }
 
+TEST(Calls, the_hint_of_the_last_reply_joins_the_metadata_of_a_handler) {
+  Response response(Json(7));
+  for (const auto& [metadata, together] :
+       {std::pair("", R"({"connection": "close"})"), std::pair("{}", R"({"connection": "close"})"),
+        std::pair(R"({"trace": "a"})", R"({"trace": "a", "connection": "close"})")}) {
+    response.metadata = metadata;
+    std::string header;
+    write_reply(header, "1", response, true);
+    EXPECT_EQ(dump_json(parse_json(header)["metadata"]), together);
+  }
+}
+
 TEST(Router, describes_its_methods) {
   const auto router = make_router();
   const Json document = router->discover();
