@@ -84,6 +84,9 @@ def ticks_of(low, high, sizes=False):
         return [1 << bits for bits in range(1, 42, 3) if low <= 1 << bits <= high]
     ticks = [step * 10**power for power in range(-3, 13) for step in (1, 2, 5)]
     inside = [tick for tick in ticks if low <= tick <= high]
+    if len(inside) < 3:  # a narrow one
+        inside = [step * 10**power / 2 for power in range(-3, 13) for step in range(2, 20)]
+        return [tick for tick in inside if low <= tick <= high]
     return inside if len(inside) <= 12 else [tick for tick in inside if math.log10(tick) % 1 < 1e-9]
 
 
