@@ -33,7 +33,10 @@ def main():
     failed, seconds = [], {}
     for suite in wanted:
         print(f"\n== {suite}", flush=True)
-        command = [sys.executable, os.path.join(HERE, suite + ".py"), "--json", os.path.join(args.out, suite + ".json")]
+        found = os.path.join(args.out, suite + ".json")
+        if os.path.exists(found):
+            os.unlink(found)  # of an earlier run: if this one fails, nothing shall look like its result
+        command = [sys.executable, os.path.join(HERE, suite + ".py"), "--json", found]
         command += ["--quick"] if args.quick else []
         command += ["--rounds", str(args.rounds)] if args.rounds else []
         command += ["--cc", args.cc] if args.cc and suite not in NO_NETWORK else []
@@ -42,7 +45,8 @@ def main():
             failed.append(suite)
         seconds[suite] = time.monotonic() - began
     print("\n" + ", ".join(f"{suite} {taken:.0f} s" for suite, taken in seconds.items()))
-    print(report.write(args.out, args.against))
+    if len(failed) < len(wanted):
+        print(report.write(args.out, args.against))
     if failed:
         sys.exit("failed: " + ", ".join(failed))
 

@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 
+import measure
 import plot
 
 # suite, picture, case, whose rate is divided by the others'
@@ -41,7 +42,12 @@ BARS = {
     "bulk": (
         "Files of 1 GiB: framecall's rate, divided by the other's",
         "bytes_per_second",
-        (("file", "framecall", "framecall send, into a file"), ("discard", "get-discard", "framecall get, discarded")),
+        (
+            ("file", "framecall", "framecall send, into a file"),
+            ("file", "get", "framecall get, into a file"),
+            ("file", "put", "framecall put, into a file, with SHA-256"),
+            ("discard", "get-discard", "framecall get, discarded"),
+        ),
     ),
 }
 
@@ -56,11 +62,10 @@ def load(folder):
     return reports
 
 
-def cell(value):
-    """A figure, or its summary, in a table."""
-    if isinstance(value, dict) and "median" in value:
-        return "{} ({}-{})".format(*(number(value[key]) for key in ("median", "min", "max")))
-    return number(value) if isinstance(value, (int, float)) else str(value)
+def cell(figure, value):
+    """The summary of a figure in a table; bytes a second as GB/s."""
+    scale = 1e-9 if "bytes_per_second" in figure else 1
+    return "{} ({}-{})".format(*(number(value[key] * scale) for key in ("median", "min", "max")))
 
 
 def number(value):
@@ -100,22 +105,28 @@ def targets(reports, others):
     return [*lines, ""]
 
 
+def figures_of(row):
+    """{figure: its summary}"""
+    found = {key: value for key, value in row.items() if isinstance(value, dict) and "median" in value}
+    lists = {key: value for key, value in row.items() if isinstance(value, list) and isinstance(value[0], float)}
+    return {**found, **{key: measure.summary(value) for key, value in lists.items()}}
+
+
 def rows_of(report):
     """Tables of one suite: one for each case, with all of its figures."""
     lines = []
-    cases = dict.fromkeys(row["case"] for row in report["rows"] if "case" in row)
-    for case in cases:
-        rows = [row for row in report["rows"] if row.get("case") == case]
-        figures = [key for key, value in rows[0].items() if isinstance(value, dict) and "median" in value]
+    rows = [{"case": row.get("what"), "title": row.get("name"), **row} for row in report["rows"]]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        made = {title_of(row): figures_of(row) for row in rows if row["case"] == case}
+        figures = list(next(iter(made.values())))
         lines += [f"### {case}", ""]
-        heading = ["", *(figure.replace("_", " ") for figure in figures)]
-        lines += table(heading, [[title_of(row), *(cell(row.get(figure, "-")) for figure in figures)] for row in rows])
+        heading = ["", *(figure.replace("bytes_per_second", "GB/s").replace("_", " ") for figure in figures)]
+        lines += table(heading, [[title, *(cell(f, row[f]) for f in figures)] for title, row in made.items()])
     return lines
 
 
 def title_of(row):
-    size = f", {plot.size_text(row['bytes'])}" if row["case"] in ("put", "get") else ""
-    return row["title"] + size
+    return row["title"] + (f", {plot.size_text(row['bytes'])}" if row["case"] in ("put", "get") else "")
 
 
 def within_rounds(rows, one, other, figure):
@@ -133,19 +144,21 @@ def pictures(reports):
         for case, ours, heading in cases if suite in reports else ():
             rows = [row for row in reports[suite]["rows"] if row["case"] == case and figure in row]
             ratios = [(row["title"], within_rounds(rows, ours, row["contender"], figure)) for row in rows]
-            others = [(label, ratio) for label, ratio in ratios if ratio and ratio != 1]
+            others = [(label, ratio) for label, ratio in ratios if ratio and "framecall" not in label]
             if others:
                 groups.append((heading, sorted(others, key=lambda one: one[1])))
         if groups:
             made[suite] = plot.bars(title, groups)
     growth = reports.get("growth", {"rows": []})["rows"]
 
-    def curve(case, across, figure, scale=1.0):
+    def curve(case, across, figure):
+        names = {(case, "asio"): "raw Asio", (case, "framecall"): "framecall"}
+        names[case + "-after-calls", "framecall"] = "after a call on each"
         series = {}
         for row in growth:
-            if row["case"] == case and row[figure]["median"] > 0:
-                name = {"asio": "raw Asio", "framecall": "framecall"}.get(row["contender"], row["contender"])
-                series.setdefault(name, []).append((row[across], row[figure]["median"] * scale))
+            name = names.get((row["case"], row["contender"]))
+            if name and row[figure]["median"] > 0:
+                series.setdefault(name, []).append((row[across], row[figure]["median"]))
         return {name: sorted(points) for name, points in series.items()}
 
     plans = {
