@@ -8,6 +8,7 @@ import glob
 import json
 import os
 import statistics
+import sys
 
 import measure
 import plot
@@ -50,6 +51,7 @@ BARS = {
         ),
     ),
 }
+CURVES = ("connections", "connections-p99", "in-flight", "idle", "files")
 
 
 def load(folder):
@@ -90,7 +92,8 @@ def targets(reports, others):
             row.append("yes" if t["met"] else "**no**")
             other = before.get((name, t["row"], t["what"]))
             if others:
-                differs = other and other["median"] and (t["median"] / other["median"] - 1) * 100
+                known = other and other["median"]  # of a zero there is no percentage
+                differs = (t["median"] / other["median"] - 1) * 100 if known else None
                 row += [number(other["median"]) if other else "-", f"{differs:+.0f} %" if differs is not None else "-"]
                 differences += [abs(differs)] if differs is not None else []
             rows.append(row)
@@ -186,6 +189,9 @@ def pictures(reports):
 def write(folder, against=""):
     reports = load(folder)
     others = load(against) if against else {}
+    for path, found in ((folder, reports), (against, others)):
+        if path and not found:
+            sys.exit(f"report.py: there are no results in {path}")
     first = next(iter(reports.values()))
     machine = "{cpu}, {cpus} CPUs, Linux {kernel}, Python {python}".format(**first["machine"])
     lines = [f"# Results of {first['when'][:10]}", "", machine + ".", ""]
@@ -198,6 +204,10 @@ def write(folder, against=""):
     ]
     lines += ["## Targets", "", *targets(reports, others)]
     drawn = pictures(reports)
+    for name in (*BARS, *CURVES):  # of an earlier run: nothing shall look like a result of this one
+        path = os.path.join(folder, name + ".svg")
+        if name not in drawn and os.path.exists(path):
+            os.unlink(path)
     for name, svg in drawn.items():
         with open(os.path.join(folder, name + ".svg"), "w") as file:
             file.write(svg)
