@@ -17,6 +17,13 @@ SOURCE = os.path.dirname(HERE)
 COPY = os.path.join(SOURCE, "build", "mutants")
 FILES = ["cpp/src/frame.cpp", "cpp/src/call.cpp", "cpp/src/json_text.cpp", "cpp/src/json.cpp"]
 CHANGES = {"<": ">", ">": "<", "+": "-", "-": "+", "!": " ", "0": "1", "1": "0", "2": "3", "4": "5", "8": "9", "&": "|"}
+# What a changed line would hold that does the same as the line itself: no test can tell.
+THE_SAME = {
+    "if (layout.size() > 3)": "no layout has three characters",
+    "std::int64_t{1} << 41": "any cap above all limits will do",
+    "window_.data() < input_.data() - input_.size()": "copies what need not be copied",
+    "body_.size() > small_body": "which bodies share a block is a matter of speed",
+}
 UNIT_TESTS = ("Buffer*:Call*:Decoder*:Dialect*:Digest*:Encode*:Frame*:Header*:Json*:Calls*:Client.*:Stream*:*Json*:*Vectors*:"
               "Conversation*:Server*")
 
@@ -81,6 +88,8 @@ def main():
         place = choose.choice(code_places(text))
         line = text.count("\n", 0, place) + 1
         mutant = text[:place] + CHANGES[text[place]] + text[place + 1:]
+        if any(part in mutant.splitlines()[line - 1] for part in THE_SAME):
+            continue
         with open(path, "w", encoding="utf-8") as f:
             f.write(mutant)
         try:

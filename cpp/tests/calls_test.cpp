@@ -394,6 +394,18 @@ TEST(Calls, that_are_under_way_are_answered_before_the_end) {
   server.server->wait();
 }
 
+TEST(Calls, a_deadline_is_written_from_a_millisecond_on) {
+  CallHead head;
+  head.id = "1";
+  head.method = "add";
+  for (const auto& [timeout, member] : {std::pair(0, ""), std::pair(1, R"(, "timeout_ms": 1)")}) {
+    head.timeout_ms = static_cast<std::uint64_t>(timeout);
+    std::string header;
+    write_call(header, head, 0);
+    EXPECT_EQ(header, std::string(R"({"jsonrpc": "2.0", "id": 1, "method": "add")") + member + "}");
+  }
+}
+
 TEST(Calls, the_hint_of_the_last_reply_joins_the_metadata_of_a_handler) {
   Response response(Json(7));
   for (const auto& [metadata, together] :
