@@ -20,6 +20,7 @@ CHANGES = {"<": ">", ">": "<", "+": "-", "-": "+", "!": " ", "0": "1", "1": "0",
 # What a changed line would hold that does the same as the line itself: no test can tell.
 THE_SAME = {
     "if (layout.size() > 3)": "no layout has three characters",
+    "if (data.size() > 3)": "nor has the data of an error",
     "std::int64_t{1} << 41": "any cap above all limits will do",
     "window_.data() < input_.data() - input_.size()": "copies what need not be copied",
     "body_.size() > small_body": "which bodies share a block is a matter of speed",
