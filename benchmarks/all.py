@@ -12,7 +12,6 @@ import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUITES = ("rpc", "python_rpc", "json_python", "bulk", "files", "growth", "start")
-NO_NETWORK = ("json_python", "start")
 
 
 def main():
@@ -39,7 +38,7 @@ def main():
         command = [sys.executable, os.path.join(HERE, suite + ".py"), "--json", found]
         command += ["--quick"] if args.quick else []
         command += ["--rounds", str(args.rounds)] if args.rounds else []
-        command += ["--cc", args.cc] if args.cc and suite not in NO_NETWORK else []
+        command += ["--cc", args.cc] if args.cc and suite not in report.NO_NETWORK else []
         began = time.monotonic()
         if subprocess.run(command).returncode:
             failed.append(suite)

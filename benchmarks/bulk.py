@@ -8,13 +8,14 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 
+import contest
 import measure
-from bulk_contenders import CONTENDERS, FLOOR, GIB, MIB, NAME, NGINX, OURS, PACKAGES
+from bulk_contenders import CONTENDERS, FLOOR, GIB, MIB, MODULE, NAME, NGINX, OURS, PACKAGES
+from contest import column, ratios
 from measure import Failed, Program, free_port
 from peers import content, sha256
 from processes import program_path
@@ -143,54 +144,43 @@ class Bench:
 
 def available(wanted, may_install):
     """The contenders that can run here, and a reason for each that cannot."""
-    programs = {program for contender in wanted for program in contender.needs} - {"framecall", "module"}
+    programs = {program for contender in wanted for program in contender.needs} - {"framecall", MODULE}
     lacking = measure.missing(programs)
     if lacking and may_install:
         measure.install(" ".join(PACKAGES[program] for program in lacking).split())
         lacking = measure.missing(programs)
     if not importlib.util.find_spec("framecall"):
-        lacking.append("module")
-    skipped = {
-        c.key: "not installed: "
-        + ", ".join("framecall for this Python" if p == "module" else p for p in c.needs if p in lacking)
-        for c in wanted
-        if set(c.needs) & set(lacking)
-    }
-    return [c for c in wanted if c.key not in skipped], skipped
+        lacking.append(MODULE)
+    return contest.available(wanted, lambda need: need not in lacking)
 
 
-def column(rows, key, figure):
-    return next(([r[figure] for r in row["rounds"]] for row in rows if row["contender"] == key), [])
+def rate_ratios(results, one, other):
+    return ratios(results, one, other, "bytes_per_second")
 
 
-def against(rows, one, other, figure="bytes_per_second"):
-    """The ratios within each round; [] when one of the two is not there."""
-    return [a / b for a, b in zip(column(rows, one, figure), column(rows, other, figure))]
-
-
-def judge(rows):
+def judge(results):
     targets = []
 
     def add(row, what, values, wanted, higher=True):
         if values:
             targets.append(measure.target(row, what, values, wanted, higher))
 
-    add("discard", "get / sendfile → recv", against(rows, "get-discard", "floor-discard"), 0.95)
-    add("discard", "get / nginx → curl", against(rows, "get-discard", "nginx-discard"), 1.5)
+    add("discard", "get / sendfile → recv", rate_ratios(results, "get-discard", "floor-discard"), 0.95)
+    add("discard", "get / nginx → curl", rate_ratios(results, "get-discard", "nginx-discard"), 1.5)
     for name, key in (("send", OURS), ("put, with SHA-256", "put"), ("get", "get")):
-        add("file", name + " / the floor", against(rows, key, FLOOR), 0.95)
-        add("file", name + " / nginx → curl", against(rows, key, "nginx"), 1.5)
-        add("file", name + " / the tutorial pair", against(rows, key, "tutorial"), 11)
+        add("file", name + " / the floor", rate_ratios(results, key, FLOOR), 0.95)
+        add("file", name + " / nginx → curl", rate_ratios(results, key, "nginx"), 1.5)
+        add("file", name + " / the tutorial pair", rate_ratios(results, key, "tutorial"), 11)
     for name, key in (("send", OURS), ("get", "get")):
-        add("CPU s for a GiB", name + ", sender", column(rows, key, "sender_cpu_s_per_gib"), 0.10, False)
-        add("CPU s for a GiB", name + ", receiver", column(rows, key, "receiver_cpu_s_per_gib"), 0.75, False)
+        add("CPU s for a GiB", name + ", sender", column(results, key, "sender_cpu_s_per_gib"), 0.10, False)
+        add("CPU s for a GiB", name + ", receiver", column(results, key, "receiver_cpu_s_per_gib"), 0.75, False)
     for name, key in (("send", OURS), ("put", "put"), ("get", "get")):
-        values = against(rows, "python-" + name, key, "bytes_per_second_said")
+        values = ratios(results, "python-" + name, key, "bytes_per_second_said")
         add("from Python", name + " / framecall " + name, values, 0.97)
     return targets
 
 
-def show(report):
+def show(report, results):
     print(
         f"{report['bytes'] // MIB} MiB from the page cache to tmpfs or to nowhere, loopback TCP, "
         f"{report['congestion_control']}, {report['rounds_wanted']} rounds; medians, ratios within a round"
@@ -204,14 +194,14 @@ def show(report):
         rows = [("", "GB/s", "min-max", "x floor", "sender CPU s/GiB", "receiver CPU s/GiB", "other CPUs")]
         for row in (row for row in report["rows"] if row["case"] == case):
             speed = row["bytes_per_second"]
-            ratios = against(report["rows"], row["contender"], floor)
+            of_floor = rate_ratios(results, row["contender"], floor)
             figures = ("sender_cpu_s_per_gib", "receiver_cpu_s_per_gib", "other_cpus")
             rows.append(
                 (
                     row["title"] + ("" if row["bytes"] == report["bytes"] else f", {row['bytes'] // MIB} MiB, scaled"),
                     "%.2f" % (speed["median"] / 1e9),
                     "{:.2f}-{:.2f}".format(speed["min"] / 1e9, speed["max"] / 1e9),
-                    "{:.2f}".format(measure.summary(ratios)["median"]) if ratios else "-",
+                    "{:.2f}".format(measure.summary(of_floor)["median"]) if of_floor else "-",
                     *("{:.2f}".format(row[figure]["median"]) for figure in figures),
                 )
             )
@@ -311,18 +301,13 @@ def main():
         "congestion_control": measure.congestion_control(),
         "versions": versions(contenders, framecall),
         "rows": rows,
-        "targets": judge(rows),
+        "targets": judge(results),
         "skipped": skipped,
     }
-    show(report)
+    show(report, results)
     if args.json:
         measure.write_json(args.json, report)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"bulk.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

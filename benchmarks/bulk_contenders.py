@@ -4,6 +4,7 @@ import dataclasses
 
 MIB, GIB = 1 << 20, 1 << 30
 NAME = "upload.bin"
+MODULE = "framecall for this Python"  # as a need
 OURS, FLOOR = "framecall", "floor"
 PACKAGES = {"cc": "gcc libc6-dev", "curl": "curl", "nginx": "nginx", "socat": "socat"}
 
@@ -51,21 +52,21 @@ CONTENDERS = (
         "framecall.send_file() → framecall serve",
         SERVE,
         (*OURS_IN_PYTHON, "send", "{port}", "{source}"),
-        ("framecall", "module"),
+        ("framecall", MODULE),
     ),
     Contender(
         "python-put",
         "framecall.Client.put() → framecall serve, SHA-256 on both sides",
         SERVE,
         (*OURS_IN_PYTHON, "put", "{port}", "{source}"),
-        ("framecall", "module"),
+        ("framecall", MODULE),
     ),
     Contender(
         "python-get",
         "framecall serve → framecall.Client.get()",
         SERVE_SOURCE,
         (*OURS_IN_PYTHON, "get", "{port}", NAME, "{target}"),
-        ("framecall", "module"),
+        ("framecall", MODULE),
         download=True,
     ),
     Contender("to-framecall", "C sendfile, framed → framecall serve", SERVE, (*C_SEND, NAME), ("framecall", "cc")),

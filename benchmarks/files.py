@@ -7,8 +7,6 @@ import contextlib
 import http.client
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -85,13 +83,6 @@ class Bench:
         return {"bytes_per_second": size * count / seconds, "files_per_second": count / seconds}
 
 
-def human(size):
-    for unit, factor in (("GiB", GIB), ("MiB", MIB), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size // factor} {unit}"
-    return f"{size} bytes"
-
-
 def show(report):
     print(
         f"Files over one connection, from Python, {report['congestion_control']}, {report['rounds_wanted']} rounds; medians"
@@ -103,7 +94,7 @@ def show(report):
         lines.append(
             (
                 row["title"],
-                human(row["bytes"]),
+                measure.size_text(row["bytes"]),
                 "{median:.3f}".format(**rate),
                 "{min:.3f}-{max:.3f}".format(**rate),
                 "{:,.1f}".format(row["files_per_second"]["median"]),
@@ -190,9 +181,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"files.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

@@ -8,8 +8,6 @@ import os
 import select
 import socket
 import struct
-import subprocess
-import sys
 import time
 
 import contest
@@ -54,7 +52,7 @@ def steps():
         Step("ping", "one more beside 1,000 busy", BOTH, connections=1000, row="ping", measurement=beside, **pinned)
     ]
     made += [Step(f"in-flight-{n}", f"{n} in flight", BOTH, in_flight=n, row="in-flight", **pinned) for n in IN_FLIGHT]
-    made += [Step(f"body-{n}", size_of(n), BOTH, body=n, row="body", measurement=bodies) for n in BODIES]
+    made += [Step(f"body-{n}", measure.size_text(n), BOTH, body=n, row="body", measurement=bodies) for n in BODIES]
     made += [Step("threads", "8 x 16", ("framecall", "framecall-2"), connections=8, in_flight=16, row="threads")]
     for row, title in (("idle", "fresh"), ("idle-after-calls", "after a call")):
         for n in IDLE:
@@ -65,11 +63,6 @@ def steps():
     title = f"{CLAIMS} bodies of 1 GiB announced, none sent"
     made.append(Step("claims", title, ("framecall",), connections=CLAIMS, body=GIB, row="claims", measurement=claims))
     return made
-
-
-def size_of(number):
-    factor, unit = next(one for one in ((GIB, "GiB"), (MIB, "MiB"), (1 << 10, "KiB")) if number >= one[0])
-    return f"{number // factor} {unit}"
 
 
 def request_head(contender, method, size):
@@ -192,7 +185,6 @@ def bodies(running, case, contender):
         "p50_us": taken[len(taken) // 2],
         "cpu_us": cpu / len(taken) * 1e6,
         "peak_mib": peak / MIB,
-        "bytes_per_second": rate * case.body,
     }
 
 
@@ -230,7 +222,7 @@ def idle(running, case, contender):
         time.sleep(span)  # the time that is measured
         cpu, woken = server.cpu() - cpu, switches(pid) - woken
     return {
-        "kib_per_connection": (after - before) / max(1, case.connections),
+        "kib_per_connection": (after - before) / case.connections,
         "mib_in_all": after / 1024,
         "cpu_ms_per_second": cpu / span * 1e3,
         "context_switches_per_second": woken / span,
@@ -243,7 +235,7 @@ def claims(running, case, contender):
     with running.server(contender) as server, contextlib.ExitStack() as connections:
         pid, port = server.process.pid, contest.port_of(server)
         caller = connections.enter_context(Caller(contender, port, "rpc.ping", 0))
-        before, held = (rpc.settled(pid), descriptors(pid))
+        before, held = rpc.settled(pid), descriptors(pid)
         peak = peak_memory(pid)
         made = []
         for _ in range(case.connections):
@@ -308,9 +300,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"growth.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

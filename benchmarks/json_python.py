@@ -4,7 +4,6 @@ library's json, in one run, block after block in turn. See README.md."""
 
 import argparse
 import json
-import sys
 import timeit
 
 import measure
@@ -169,9 +168,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failed as error:
-        sys.exit(f"json_python.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

@@ -194,6 +194,23 @@ def compile_c(source):
     subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", target, source], check=True)
 
 
+def size_text(number):
+    """1024 as 1 KiB."""
+    units = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
+    factor, unit = next(one for one in units if number >= one[0])
+    return f"{number / factor:.3g} {unit}"
+
+
+def run_script(main):
+    """What a suite does when it is run: what made it worthless is its last word."""
+    try:
+        main()
+    except (Failed, AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
+        sys.exit(f"{os.path.basename(sys.argv[0])}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
 def print_table(rows):
     """Rows of texts, the first one is the heading; the first column to the left, numbers to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -4,10 +4,11 @@ read on a dark page too."""
 import html
 import math
 
+import measure
+
 FONT = "font-family='system-ui, sans-serif'"
 COLORS = ("#1f6feb", "#d9730d", "#1a7f37", "#8250df")
 BETTER, WORSE, INK, FAINT = "#1f6feb", "#d9730d", "#24292f", "#d0d7de"
-SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
 def text(x, y, words, anchor="start", size=12, color=INK, more=""):
@@ -34,11 +35,6 @@ def short(number):
         if number >= factor:
             return f"{number / factor:.3g}{unit}"
     return f"{number:.3g}"
-
-
-def size_text(number):
-    factor, unit = next(one for one in SIZES if number >= one[0])
-    return f"{number / factor:.3g} {unit}"
 
 
 def bars(title, groups):
@@ -109,7 +105,7 @@ def curves(title, across, up, series, sizes=False):
         parts += [line(left, y, width - right, y), text(left - 8, y + 4, short(tick), "end", 11)]
     for tick in ticks_of(low_x, high_x, sizes):
         x = at(tick, low_y)[0]
-        words = size_text(tick) if sizes else short(tick)
+        words = measure.size_text(tick) if sizes else short(tick)
         parts += [
             line(x, height - bottom, x, height - bottom + 4, INK),
             text(x, height - bottom + 18, words, "middle", 11),

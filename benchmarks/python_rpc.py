@@ -4,8 +4,6 @@ See README.md."""
 
 import importlib.util
 import os
-import subprocess
-import sys
 import time
 
 import contest
@@ -204,9 +202,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"python_rpc.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

@@ -13,6 +13,7 @@ import sys
 import measure
 import plot
 
+NO_NETWORK = ("json_python", "start")  # no congestion control either
 # suite, picture, case, whose rate is divided by the others'
 BARS = {
     "rpc": (
@@ -129,7 +130,7 @@ def rows_of(report):
 
 
 def title_of(row):
-    return row["title"] + (f", {plot.size_text(row['bytes'])}" if row["case"] in ("put", "get") else "")
+    return row["title"] + (f", {measure.size_text(row['bytes'])}" if row["case"] in ("put", "get") else "")
 
 
 def within_rounds(rows, one, other, figure):
@@ -197,11 +198,7 @@ def write(folder, against=""):
     lines = [f"# Results of {first['when'][:10]}", "", machine + ".", ""]
     versions = {name: number for report in reports.values() for name, number in report["versions"].items() if number}
     lines += ["Versions: " + ", ".join(f"{name} {number}" for name, number in sorted(versions.items())) + ".", ""]
-    algorithms = sorted({r["congestion_control"] for r in reports.values() if r.get("congestion_control")})
-    lines += [
-        f"Congestion control: {', '.join(algorithms)}. A figure is a median, with the least and the most of its rounds.",
-        "",
-    ]
+    lines += ["A figure is a median, with the least and the most of its rounds.", ""]
     lines += ["## Targets", "", *targets(reports, others)]
     drawn = pictures(reports)
     for name in (*BARS, *CURVES):  # of an earlier run: nothing shall look like a result of this one
@@ -212,7 +209,8 @@ def write(folder, against=""):
         with open(os.path.join(folder, name + ".svg"), "w") as file:
             file.write(svg)
     for suite, report in reports.items():
-        lines += [f"## {suite}", "", f"Began {report['when']}, load {report['machine']['load']}.", ""]
+        algorithm = f", {report['congestion_control']}" if suite not in NO_NETWORK else ""
+        lines += [f"## {suite}", "", f"Began {report['when']}, load {report['machine']['load']}{algorithm}.", ""]
         lines += [f"Left out: {key}, {reason}." for key, reason in report.get("skipped", {}).items()]
         shown = [name for name in drawn if name == suite or (suite == "growth" and name not in (*BARS, "files"))]
         for name in shown:

@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import struct
-import subprocess
 import sys
 
 import contest
@@ -279,9 +278,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"rpc.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)

@@ -125,7 +125,6 @@ def main():
             "framecall": measure.version(program_path(), "--version"),
             "g++": measure.version("g++", "--version"),
         },
-        "congestion_control": measure.congestion_control(),
         "rows": rows,
         "targets": targets,
         "skipped": {} if args.build else {"build": "measured with --build only"},
@@ -139,9 +138,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (Failed, RuntimeError, subprocess.CalledProcessError) as error:
-        sys.exit(f"start.py: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure.run_script(main)
