@@ -188,10 +188,6 @@ def bodies(running, case, contender):
     }
 
 
-def descriptors(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
-
-
 def switches(pid):
     """How often a thread of it has given up the CPU, which it does after each time that it was woken."""
     found = 0
@@ -204,20 +200,9 @@ def switches(pid):
 def idle(running, case, contender):
     """Memory of connections, and what the server does while none of them says anything."""
     span = min(3.0, 3 * running.seconds)
-    with running.server(contender) as server, contextlib.ExitStack() as connections:
-        pid, port = server.process.pid, contest.port_of(server)
-
-        def open_one():
-            connection = connections.enter_context(socket.create_connection(("127.0.0.1", port)))
-            if case.row == "idle-after-calls":
-                rpc.call_once(connection)
-
-        open_one()
-        before, held = rpc.settled(pid), descriptors(pid)
-        for _ in range(case.connections):
-            open_one()
-        wait_until(lambda: descriptors(pid) >= held + case.connections, f"{case.connections} connections are accepted")
-        after = rpc.settled(pid)
+    after_calls = case.row == "idle-after-calls"
+    with rpc.idle_connections(running, contender, case.connections, after_calls) as (server, before, after):
+        pid = server.process.pid
         cpu, woken = server.cpu(), switches(pid)
         time.sleep(span)  # the time that is measured
         cpu, woken = server.cpu() - cpu, switches(pid) - woken
@@ -235,13 +220,13 @@ def claims(running, case, contender):
     with running.server(contender) as server, contextlib.ExitStack() as connections:
         pid, port = server.process.pid, contest.port_of(server)
         caller = connections.enter_context(Caller(contender, port, "rpc.ping", 0))
-        before, held = rpc.settled(pid), descriptors(pid)
+        before, held = rpc.settled(pid), rpc.descriptors(pid)
         peak = peak_memory(pid)
         made = []
         for _ in range(case.connections):
             made.append(connections.enter_context(socket.create_connection(("127.0.0.1", port))))
             made[-1].sendall(head)
-        wait_until(lambda: descriptors(pid) >= held + case.connections, "all are accepted")
+        wait_until(lambda: rpc.descriptors(pid) >= held + case.connections, "all are accepted")
         for _ in range(2):  # its one thread has read the heads when it has come round again
             caller.call()
         after = rpc.settled(pid)

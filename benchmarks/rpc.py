@@ -141,33 +141,39 @@ def most_connections():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2 - 100
 
 
-def memory(running, case, contender):
-    """Connects, waits for the server to have accepted, and for its memory to stay as it is."""
-    count = min(case.connections, most_connections())
+@contextlib.contextmanager
+def idle_connections(running, contender, count, after_calls=False):
+    """The server, and the KiB that it has in memory without and with so many connections, which stay open in the block."""
     with running.server(contender) as server, contextlib.ExitStack() as connections:
         pid, port = server.process.pid, contest.port_of(server)
 
         def open_one():
             connection = connections.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.sendall(HELLO.get(contender.key, b""))
-            if case.key == "idle-after-calls":
+            if after_calls:
                 call_once(connection)
 
         open_one()
-        before, descriptors = settled(pid), len(os.listdir(f"/proc/{pid}/fd"))
+        before, held = settled(pid), descriptors(pid)
         for _ in range(count):
             open_one()
-        wait_until(
-            lambda: len(os.listdir(f"/proc/{pid}/fd")) >= descriptors + count,
-            f"{contender.key} accepts {count} connections",
-        )
-        after = settled(pid)
-    return {
-        "kib_per_connection": (after - before) / count,
-        "mib_in_all": after / 1024,
-        "mib_without": before / 1024,
-        "connections": count,
-    }
+        wait_until(lambda: descriptors(pid) >= held + count, f"{contender.key} accepts {count} connections")
+        yield server, before, settled(pid)
+
+
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def memory(running, case, contender):
+    count = min(case.connections, most_connections())
+    with idle_connections(running, contender, count, case.key == "idle-after-calls") as (_, before, after):
+        return {
+            "kib_per_connection": (after - before) / count,
+            "mib_in_all": after / 1024,
+            "mib_without": before / 1024,
+            "connections": count,
+        }
 
 
 def system_calls(running, case, contender):
