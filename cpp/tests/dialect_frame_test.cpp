@@ -67,9 +67,11 @@ TEST(Prefix, each_format_is_read_wherever_the_stream_is_cut) {
     const std::string twice = upload("hello", prefix) + upload("{\"x\"}", prefix);
     EXPECT_EQ(messages(with_prefixes({prefix}), twice), header + "|hello|" + header + "|{\"x\"}|connection_closed");
   }
-  // Left-justified and padded with blanks, as "%-10d" writes it.
-  EXPECT_EQ(messages(with_prefixes({{decimal, little, 10}}), "38        " + header + "hello"),
-            header + "|hello|connection_closed");
+  // Padded with blanks, as "%-10d", "%10d" and str.center() write it.
+  for (const char* prefix : {"38        ", "        38", "    38    "}) {
+    EXPECT_EQ(messages(with_prefixes({{decimal, little, 10}}), prefix + header + "hello"),
+              header + "|hello|connection_closed");
+  }
 }
 
 TEST(Prefix, is_told_by_the_first_bytes) {
