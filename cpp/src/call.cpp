@@ -60,9 +60,8 @@ void write_metadata(std::string& out, std::string_view metadata, bool closing) {
 }
 
 std::string type_name(const std::type_info& type) {
-  int status = 0;
-  char* const name = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-  std::string text = status == 0 ? name : type.name();
+  char* const name = abi::__cxa_demangle(type.name(), nullptr, nullptr, nullptr);
+  std::string text = name != nullptr ? name : type.name();
   std::free(name);
   return text;
 }

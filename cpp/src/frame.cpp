@@ -107,7 +107,7 @@ std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
   }
   for (std::size_t i = 0; i < format.width; ++i) {
     const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
-    prefix[at] = static_cast<char>(i < 8 ? size >> (8 * i) & 0xff : 0);
+    prefix[at] = static_cast<char>(size >> (8 * i) & 0xff);
   }
   return prefix;
 }

@@ -114,7 +114,7 @@ Json parse_json(std::string_view text) {
 
 std::string dump_json(const Json& value) {
   std::string out;
-  write_value(out, value, 1);
+  write_json(out, value);
   return out;
 }
 
@@ -140,11 +140,7 @@ Json integer_value(std::string_view digits) {
 bool is_integer(const Json& value) { return value.is_number_integer() || value.is_binary(); }
 
 std::string integer_digits(const Json& value) {
-  if (value.is_number_integer()) {
-    std::string digits;
-    write_value(digits, value, 1);
-    return digits;
-  }
+  if (value.is_number_integer()) return dump_json(value);
   if (!value.is_binary()) throw std::invalid_argument("not an integer");
   const auto& bytes = value.get_binary();
   std::string digits(bytes.begin(), bytes.end());

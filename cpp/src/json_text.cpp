@@ -174,11 +174,9 @@ void append_utf8(std::string& out, char32_t c) {
 
 namespace {
 
-// from_chars leaves the value alone when it does not fit, and does not say on which side; the decimal exponent of the
-// first digit that is not 0 tells.
+// from_chars leaves the value alone when it does not fit, and does not say on which side; about where the first digit
+// that is not 0 stands tells, as both ends are more than 300 places away.
 double beyond_range(std::string_view number) {
-  const bool negative = number.front() == '-';
-  if (negative) number.remove_prefix(1);
   const std::size_t e = std::min(number.find_first_of("eE"), number.size());
   const std::string_view mantissa = number.substr(0, e);
   std::int64_t exponent = 0;
@@ -193,9 +191,8 @@ double beyond_range(std::string_view number) {
   }
   const auto point = static_cast<std::int64_t>(std::min(mantissa.find('.'), mantissa.size()));
   const auto lead = static_cast<std::int64_t>(mantissa.find_first_of("123456789"));
-  exponent += lead < point ? point - lead : point - lead + 1;
-  const double value = exponent > 0 ? HUGE_VAL : 0.0;
-  return negative ? -value : value;
+  const double value = exponent + point - lead > 0 ? HUGE_VAL : 0.0;
+  return number.front() == '-' ? -value : value;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Calls to a server, byte for byte.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -415,6 +416,46 @@ TEST(Calls, the_hint_of_the_last_reply_joins_the_metadata_of_a_handler) {
     std::string header;
     write_reply(header, "1", response, true);
     EXPECT_EQ(dump_json(parse_json(header)["metadata"]), together);
+  }
+}
+
+TEST(Calls, a_reply_has_the_digest_of_its_body_if_it_has_one) {
+  Response response;
+  response.digest = true;
+  for (const std::string body : {"", "abc"}) {
+    response.body.append(body);
+    std::string header;
+    write_reply(header, "1", response);
+    const Json digest = parse_json(header).value("digest", Json());
+    EXPECT_EQ(dump_json(digest), body.empty() ? "null" : R"({"sha-256": ")" + sha256_base64(body) + "\"}");
+  }
+}
+
+TEST(Calls, that_are_kept_need_nothing_that_was_read) {
+  for (const std::size_t size : {0, 1, 4095, 4096, 70000}) {
+    const auto check = [size](Request& request) {
+      EXPECT_EQ(request.method(), "upper");
+      EXPECT_EQ(request.params_text(), "[1]");
+      EXPECT_EQ(request.metadata("who"), "me");
+      EXPECT_EQ(request.peer(), "127.0.0.1:1");
+      EXPECT_EQ(request.body(), std::string(size, 'b'));
+    };
+    std::string text = R"({"jsonrpc": "2.0", "id": 1, "method": "upper", "params": [1], "metadata": {"who": "me"}})";
+    std::string body(size, 'b'), peer = "127.0.0.1:1";
+    Header header;
+    header.read(text);
+    CallHead head;
+    read_call(header, head);
+    Request request(head, std::string_view(body), peer);
+    for (int times = 0; times < 2; ++times) {
+      request.keep();
+      for (std::string* borrowed : {&text, &body, &peer}) std::fill(borrowed->begin(), borrowed->end(), '#');
+      check(request);
+    }
+    Request moved = std::move(request);
+    check(moved);
+    EXPECT_EQ(moved.take_body().view(), std::string(size, 'b'));
+    EXPECT_TRUE(moved.body().empty());
   }
 }
 

@@ -58,6 +58,10 @@ TEST(Prefix, is_written_as_its_format_says) {
   for (std::size_t i = 0; i < every_prefix.size(); ++i) {
     EXPECT_EQ(encode_head(header, every_prefix[i]), expected[i] + header);
   }
+  EXPECT_EQ(encode_prefix(0x010203, {binary, big, 4}), std::string("\0\1\2\3", 4));
+  EXPECT_EQ(encode_prefix(0x0102, {binary, big, 2}), "\1\2");
+  EXPECT_EQ(encode_prefix(0x010203, {binary, little, 8}), std::string("\3\2\1\0\0\0\0\0", 8));
+  EXPECT_EQ(encode_prefix(0x010203, {binary, big, 8}), std::string("\0\0\0\0\0\1\2\3", 8));
   EXPECT_THROW(encode_head(std::string(70000, ' '), PrefixFormat{binary, big, 2}), std::invalid_argument);
   EXPECT_THROW(encode_head(std::string(10000, ' '), PrefixFormat{decimal, little, 4}), std::invalid_argument);
 }
@@ -84,6 +88,10 @@ TEST(Prefix, is_told_by_the_first_bytes) {
   }
   EXPECT_EQ(messages(with_prefixes(every_prefix), "GET / HTTP/1.1\r\n\r\n"), "error -32600 at 0");
   EXPECT_EQ(messages(with_prefixes(every_prefix), std::string(20, '\xff')), "error -32600 at 0");
+  // What no format begins with is an error at once, whatever is missing of it.
+  const Dialect decimals = with_prefixes({{decimal, little, 4}, {decimal, little, 10}});
+  EXPECT_EQ(decode("x", {}, Way::feed, false, 4096, decimals).end.substr(0, 17), "error -32600 at 0");
+  EXPECT_EQ(messages(decimals, "        38" + header + "hello"), header + "|hello|connection_closed");
   // Once told, another one is an error.
   EXPECT_EQ(messages(with_prefixes(every_prefix), upload("hello", every_prefix[0]) + upload("", every_prefix[1])),
             header + "|hello|error -32600 at 47");
@@ -120,6 +128,25 @@ TEST(Line, that_is_none_is_an_error) {
   EXPECT_EQ(messages(with_prefixes({every_prefix[0]}), "get a.txt\n"), "error -32600 at 0");
 }
 
+TEST(Line, may_end_like_a_length_of_two_bytes_and_a_header) {
+  const std::string text = "put a b ";  // 8,290 as a length
+  const Outcome outcome = decode(text + upload("hello", every_prefix[2]), {}, Way::feed, true, 65536,
+                                 with_prefixes({every_prefix[2]}, true));
+  ASSERT_EQ(outcome.messages.size(), 2u) << outcome;
+  EXPECT_EQ(outcome.messages[0].body, text);
+  EXPECT_EQ(outcome.messages[1].header, header);
+}
+
+TEST(Line, has_at_most_64_kib) {
+  const Dialect dialect = with_prefixes({every_prefix[0]}, true);
+  const std::string longest(65536, 'y');
+  const Outcome outcome = decode(longest, {}, Way::feed, true, 4096, dialect);
+  ASSERT_EQ(outcome.messages.size(), 1u);
+  EXPECT_EQ(outcome.messages[0].body, longest);
+  EXPECT_EQ(decode(longest + "y", {}, Way::feed, false, 4096, dialect).end,
+            "error -32600 at 0: a raw line of more than 65536 bytes, max_line_size");
+}
+
 TEST(Line, ends_when_nothing_comes_for_a_while) {
   const Dialect dialect = with_prefixes({every_prefix[0]}, true);
   Header parsed;
@@ -151,6 +178,13 @@ TEST(Zero, is_an_event_where_it_means_something) {
   EXPECT_EQ(messages(dialect, zero), "error -32600 at 0");
   dialect.zero_prefix = Dialect::ZeroPrefix::end;
   EXPECT_EQ(messages(dialect, zero + upload("hello", {}) + zero), "zero||" + header + "|hello|zero||connection_closed");
+  dialect.prefixes = {{decimal, little, 4}};
+  EXPECT_EQ(messages(dialect, "0000" + encode_head(header, {decimal, little, 4}) + "hello"),
+            "zero||" + header + "|hello|connection_closed");
+  for (const char* no_number : {"    ", "none", "0x00", "0 0 "}) {
+    EXPECT_EQ(messages(dialect, no_number), "error -32600 at 0") << no_number;
+  }
+  dialect.prefixes = {{}};
   dialect.lines = true;
   EXPECT_EQ(messages(dialect, "ls\n" + zero + upload("hello", {}) + "q"),
             "text|ls\n|zero||" + header + "|hello|text|q|connection_closed");
@@ -171,11 +205,17 @@ TEST(Advice, is_in_the_error) {
   const auto has = [](const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; };
   EXPECT_TRUE(has(error({}, upload("", every_prefix[1])), "with its bytes swapped it is 38"));
   EXPECT_TRUE(has(error({}, upload("", every_prefix[1])), "prefix.order = \"big\""));
+  EXPECT_TRUE(has(error({}, {"\0\0\0\2{}", 6}), "with its bytes swapped it is 2:"));
   EXPECT_TRUE(has(error(with_prefixes({every_prefix[1]}), upload("", every_prefix[0])), "prefix.order = \"little\""));
   EXPECT_TRUE(has(error({}, "GET / HTTP/1.1\r\n"), "HTTP"));
   EXPECT_TRUE(has(error({}, "\x16\x03\x01\x02"), "TLS"));
   EXPECT_TRUE(has(error({}, "get a.txt"), "request.lines"));
-  EXPECT_TRUE(has(error({}, encode_head("\x80\x04\x95 pickle")), "pickle"));
+  for (const char* pickle : {"\x80\x02", "\x80\x03N.", "\x80\x04\x95", "\x80\x05\x95"}) {
+    EXPECT_TRUE(has(error({}, encode_head(pickle)), "pickle")) << pickle[1];
+  }
+  for (const char* broken : {"\x81\x04\x95", "\x80\x01N.", "\x80\x06N.", "\x04\x80"}) {
+    EXPECT_FALSE(has(error({}, encode_head(broken)), "pickle")) << broken[1];
+  }
 }
 
 TEST(Header, may_begin_with_a_byte_order_mark_where_the_dialect_says_so) {

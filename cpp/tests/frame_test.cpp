@@ -236,6 +236,16 @@ TEST(EncodeHead, is_a_little_endian_length_and_the_header) {
   EXPECT_THROW(encode_head(largest + " "), std::invalid_argument);
 }
 
+TEST(EncodeHead, comes_to_the_same_as_to_fill_in_the_length_later) {
+  for (const std::size_t size : {2, 256, 0x010203, 0xffffff}) {
+    std::string head(4 + size, ' ');
+    fill_prefix(head);
+    EXPECT_EQ(head, encode_head(std::string(size, ' '))) << size;
+  }
+  std::string too_large(4 + largest_max_header_size + 1, ' ');
+  EXPECT_THROW(fill_prefix(too_large), std::invalid_argument);
+}
+
 TEST(Decoder, takes_limits_up_to_the_largest) {
   EXPECT_NO_THROW(Decoder{largest_max_header_size});
   EXPECT_THROW(Decoder{largest_max_header_size + 1}, std::invalid_argument);

@@ -215,6 +215,8 @@ TEST(Json, integers_of_any_size_keep_their_digits) {
     EXPECT_EQ(value.is_binary(), digits.size() > 18 && digits != "9223372036854775807" &&
                                      digits != "-9223372036854775808" && digits != "18446744073709551615");
   }
+  EXPECT_EQ(integer_value(std::string_view("1234").substr(0, 2)), Json(12));
+  EXPECT_EQ(integer_value(std::string_view("184467440737095516150").substr(0, 20)), Json(18446744073709551615u));
   for (const Json& value : {Json(true), Json(1.0), Json("1"), Json(nullptr), Json::array({1}), Json::object()}) {
     EXPECT_FALSE(is_integer(value)) << dump_json(value);
     EXPECT_THROW(integer_digits(value), std::invalid_argument);

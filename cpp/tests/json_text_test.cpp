@@ -167,6 +167,8 @@ TEST(JsonString, escapes_are_undone) {
       {R"(\ud800\ue000)", "\xed\xa0\x80\ue000", false},
       {R"(\ue000\udc00)", "\ue000\xed\xb0\x80", false},
       {R"(\udfff)", "\xed\xbf\xbf", false},
+      {R"(\udc00\udc00)", "\xed\xb0\x80\xed\xb0\x80", false},
+      {R"(\udc0f\udc00)", "\xed\xb0\x8f\xed\xb0\x80", false},
       {R"(\udc00\ud800)", "\xed\xb0\x80\xed\xa0\x80", false},
       {R"(\ud800\u0041)",
        "\xed\xa0\x80"
@@ -581,6 +583,20 @@ TEST(JsonNumber, texts_out_of_range_become_infinite_or_zero_and_keep_their_sign)
     EXPECT_EQ(to_double(row.text), row.value) << printable(row.text);
     EXPECT_EQ(std::signbit(to_double(row.text)), std::signbit(row.value)) << printable(row.text);
   }
+}
+
+// In a block of its own, too: AddressSanitizer would see one byte more being read.
+TEST(JsonNumber, a_text_ends_where_it_says) {
+  for (const std::string_view number : {"7", "0.5", "1e400", "-1e-400"}) {
+    const auto block = std::make_unique<char[]>(number.size());
+    number.copy(block.get(), number.size());
+    EXPECT_EQ(to_double({block.get(), number.size()}), to_double(std::string(number)));
+  }
+  const std::string_view text = "1234e5";
+  for (std::size_t size = 1; size <= 4; ++size) {
+    EXPECT_EQ(to_double(text.substr(0, size)), std::stod(std::string(text.substr(0, size))));
+  }
+  EXPECT_EQ(to_double(std::string_view("1e4000").substr(0, 3)), 1e4);
 }
 
 TEST(JsonNumber, texts_are_read_as_strtod_reads_them) {
