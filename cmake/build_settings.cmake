@@ -33,9 +33,10 @@ if(FRAMECALL_SANITIZE)
   endif()
 endif()
 
-# With a base directory and no hash of the working directory, clones of the repository share what they compile.
+# With a base directory and no hash of the working directory, clones of the repository share what they compile; and with
+# whatever language the compiler would complain in.
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
-    ${CCACHE_PROGRAM})
+    CCACHE_SLOPPINESS=locale ${CCACHE_PROGRAM})
 endif()
