@@ -118,6 +118,7 @@ def main():
         sys.exit("the source itself does not build, or fails")
     choose = random.Random(seed)
     lived = made = 0
+    tried = set()
     while made < count:
         name = FILES[made % len(FILES)]
         path = os.path.join(COPY, name)
@@ -126,8 +127,9 @@ def main():
         place = choose.choice(code_places(text))
         line = text.count("\n", 0, place) + 1
         mutant = text[:place] + changed(text, place) + text[place + 1:]
-        if any(part in mutant.splitlines()[line - 1] for part in THE_SAME):
+        if (name, place) in tried or any(part in mutant.splitlines()[line - 1] for part in THE_SAME):
             continue
+        tried.add((name, place))
         with open(path, "w", encoding="utf-8") as f:
             f.write(mutant)
         try:
