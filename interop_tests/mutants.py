@@ -101,7 +101,7 @@ def killer():
     if not run(tests, "--gtest_brief=1", "--gtest_fail_fast", seconds=120):
         return "framecall_tests"
     if not build("framecall_cli"):
-        return "the build of the program"
+        sys.exit("the program does not build, though its tests do")
     for name in ("test_vectors", "test_calls", "test_bad_input", "test_wild"):
         if not run(sys.executable, "-m", "pytest", "-q", "-x", "-n2", "interop_tests/%s.py" % name, seconds=300):
             return name

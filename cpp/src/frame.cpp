@@ -102,12 +102,13 @@ std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
       throw std::invalid_argument("a header of " + digits + " bytes: too long for its prefix");
     return std::string(format.width - digits.size(), '0') + digits;
   }
-  if (format.width < 8 && size >> (8 * format.width) != 0) {
-    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
-  }
-  for (std::size_t i = 0; i < format.width; ++i) {
+  std::size_t left = size;
+  for (std::size_t i = 0; i < format.width; ++i, left >>= 8) {
     const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
-    prefix[at] = static_cast<char>(size >> (8 * i) & 0xff);
+    prefix[at] = static_cast<char>(left & 0xff);
+  }
+  if (left != 0) {
+    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
   }
   return prefix;
 }
