@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "client.hpp"
+#include "framecall/frame.hpp"
 #include "framecall/server.hpp"
 #include "gil.hpp"
 #include "handlers.hpp"
@@ -90,12 +91,11 @@ class PythonServer {
 // `limits` have the names of ServerOptions, and the flags of `framecall serve`; what is None is left as it is.
 void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
   const auto get = [&](const char* name) { return limits.contains(name) ? py::object(limits[name]) : py::none(); };
-  const auto size = [&](const char* name, auto& value, std::uint64_t least) {
+  const auto size = [&](const char* name, auto& value, std::uint64_t least, std::uint64_t most = INT64_MAX) {
     const py::object given = get(name);
     if (given.is_none()) return;
     const Ref index = own(PyNumber_Index(given.ptr()));
-    const std::uint64_t most =
-        std::min<std::uint64_t>(std::numeric_limits<std::decay_t<decltype(value)>>::max(), INT64_MAX);
+    most = std::min<std::uint64_t>(std::numeric_limits<std::decay_t<decltype(value)>>::max(), most);
     int overflow = 0;
     const long long number = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
     if (overflow != 0 || number < static_cast<long long>(least) || static_cast<std::uint64_t>(number) > most) {
@@ -120,7 +120,7 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
   }
   if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), level);
   size("threads", options.threads, 1);
-  size("max_header", options.max_header, 2);
+  size("max_header", options.max_header, 2, largest_max_header_size);
   size("max_body", options.max_body, 0);
   size("max_in_flight", options.max_in_flight, 1);
   size("max_streams", options.max_streams, 1);

@@ -245,7 +245,14 @@ def test_misuse():
         with pytest.raises(ValueError, match="started before"):
             server.start()
     server.stop()
-    for wrong in ({"max_body": -1}, {"threads": 0}, {"handler_threads": 0}, {"max_header": 2**40}, {"idle_timeout": 0}):
+    for wrong in (
+        {"max_body": -1},
+        {"threads": 0},
+        {"handler_threads": 0},
+        {"max_header": 2**40},
+        {"max_header": 2**24},
+        {"idle_timeout": 0},
+    ):
         with pytest.raises(ValueError, match=next(iter(wrong)).replace("idle_", "")):
             framecall.Server("127.0.0.1:0", **wrong)
     with pytest.raises(TypeError):
