@@ -94,7 +94,13 @@ ServerOptions options_of(const ServeFlags& flags) {
   options.threads = flags.threads;
   if (!flags.durability.empty()) options.put_durability = durability_of(flags.durability);
   options.dialect = find_dialect(flags.dialect);
-  if (!flags.users.empty()) options.users = std::make_shared<const Users>(flags.users);
+  if (!flags.users.empty()) {
+    if (options.dialect.login == Dialect::Login::none) {
+      throw std::invalid_argument("--users: the dialect \"" + options.dialect.name +
+                                  "\" has no login; set login.form in a dialect file, or use --dialect login");
+    }
+    options.users = std::make_shared<const Users>(flags.users);
+  }
   if (!flags.commands.empty()) options.commands = std::make_shared<const CommandTable>(flags.commands);
   const auto logger = spdlog::stderr_color_mt("framecall");
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");

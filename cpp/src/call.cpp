@@ -225,6 +225,20 @@ void write_error(std::string& out, std::string_view id, std::int64_t code, std::
   out += '}';
 }
 
+void write_error_within(std::size_t room, std::string& out, std::string_view id, std::int64_t code,
+                        std::string_view message, std::string_view data, bool closing) {
+  constexpr std::size_t all_but_id = 200;  // and no message
+  const std::size_t before = out.size();
+  if (id.size() + all_but_id > room) id = "null";
+  write_error(out, id, code, message, data, closing);
+  while (out.size() - before > room && !(message.empty() && data.empty())) {
+    if (data.empty()) message = message.substr(0, message.size() / 2);
+    data = {};
+    out.resize(before);
+    write_error(out, id, code, message_text(message), data, closing);
+  }
+}
+
 std::string layout_of(const Header& header) {
   std::string layout;
   const auto add = [&](Key key, std::string_view name) {

@@ -61,6 +61,17 @@ void Calls::on_header(const Header& header, Decoder& decoder) {
   }
 }
 
+void Calls::refuse(const Header& header, const CallError& error) {
+  const std::string id = call_id(header);
+  try {
+    refuse_body(error, connection_.body_left());
+  } catch (const TooLarge& large) {
+    connection_.end_with(id.empty() ? "null" : std::string_view(id), large.failure);
+  } catch (...) {
+    fail(id, current_failure());
+  }
+}
+
 void Calls::begin_call(const CallHead& head, const Header& header, Decoder& decoder) {
   const Method* method = connection_.router().find(head.method);
   if (method == nullptr) {
@@ -452,9 +463,8 @@ void Calls::answer(std::string_view id, Response& response) {
 void Calls::fail(std::string_view id, const Failure& failure) {
   ++connection_.state().failed_calls;
   if (id.empty()) return;  // a notification is never answered
-  std::string& header = reply_header();
-  write_error(header, id, failure.code, failure.message, failure.data, connection_.draining());
-  connection_.append_head(header);
+  last_answer_ = connection_.now();
+  connection_.append_error(id, failure);
 }
 
 // A body of any size, which goes to the disk as it comes. What cannot be stored is refused before any of it is taken.

@@ -35,6 +35,8 @@ class Calls {
   /// A frame that is a call, or a part of one. Throws CallError for what ends the connection: a reply where nothing was
   /// asked, an unreadable id.
   void on_header(const Header& header, Decoder& decoder);
+  /// Answers it with `error`, and drops its body.
+  void refuse(const Header& header, const CallError& error);
   /// The body of the call under way, if it was not there with its header; a block to receive into directly.
   void on_body(std::string_view bytes);
   /// It goes to a file.

@@ -18,6 +18,7 @@
 #include <system_error>
 
 #include "framecall/error.hpp"
+#include "framecall/suggestion.hpp"
 
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
@@ -116,9 +117,19 @@ CommandTable::CommandTable(const std::filesystem::path& path) {
   }
   for (const auto& [key, node] : file) {
     const std::string name = trimmed(key.str());
-    const std::string where = path.string() + ":" + std::to_string(node.source().begin.line) + ": [" + name + "]";
+    const std::string where =
+        path.string() + ":" + std::to_string(node.source().begin.line) + ": [" + printable(name, 60) + "]";
     const toml::table* const table = node.as_table();
     if (table == nullptr || name.empty()) throw std::invalid_argument(where + " is not a table with run or text");
+    static constexpr std::string_view known[] = {"run", "text"};
+    for (const auto& [setting, value] : *table) {
+      if (setting.str() == "run" || setting.str() == "text") continue;
+      const std::string line = std::to_string(setting.source().begin.line);
+      throw std::invalid_argument(path.string() + ":" + line + ": [" + printable(name, 60) + "] " +
+                                  printable(setting.str(), 60) + " is no setting: run or text" +
+                                  suggestion(setting.str(), known));
+    }
+    if (commands_.contains(name)) throw std::invalid_argument(where + " is there twice, but for blanks");
     Command command;
     const toml::array* const run = table->get_as<toml::array>("run");
     const auto* const text = table->get_as<std::string>("text");

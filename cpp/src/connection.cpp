@@ -20,6 +20,8 @@ constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
 
+CallError login_required() { return CallError(ErrorCode::unauthenticated, "the login comes first"); }
+
 bool would_block(int errno_value) {
   return errno_value == EAGAIN || errno_value == EWOULDBLOCK || errno_value == EINTR;
 }
@@ -34,7 +36,8 @@ Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, s
       mode_(!protocols.echo && !protocols.http                       ? Mode::frames
             : protocols.echo && !protocols.frames && !protocols.http ? Mode::echo
                                                                      : Mode::undecided),
-      decoder_(loop.state.options.max_header, loop.state.options.dialect) {
+      decoder_(loop.state.options.max_header, loop.state.options.dialect),
+      admitted_(loop.state.options.dialect.login == Dialect::Login::none) {
   loop_.connection_opened();
 }
 
@@ -224,6 +227,10 @@ Connection::Turn Connection::take(std::string_view bytes) {
     default: break;
   }
   if (bytes.empty()) return at_end();
+  if (!admitted_) {
+    refuse(login_required());
+    return Turn::more;
+  }
   Buffer upper;
   upper_case(bytes.data(), bytes.size(), upper.prepare(bytes.size()));
   upper.commit(bytes.size());
@@ -373,10 +380,10 @@ void Connection::begin_message() {
   in_conversation_ = !is_call(header, loop_.state.options.dialect);
   if (in_conversation_) {
     conversation().on_header(header);
-  } else {
-    if (header.has(Key::method)) ++loop_.state.calls;
-    calls_.on_header(header, decoder_);
+    return;
   }
+  if (header.has(Key::method)) ++loop_.state.calls;
+  admitted_ ? calls_.on_header(header, decoder_) : calls_.refuse(header, login_required());
 }
 
 Conversation& Connection::conversation() {
@@ -403,6 +410,8 @@ void Connection::on_own_thread(const std::function<void()>& work) {
   loop_.refresh_clock();
   try {
     work();
+  } catch (const CallError& error) {
+    refuse(error);
   } catch (const std::exception& error) {  // of an answer that cannot be put into words
     refuse(ErrorCode::internal_error, error.what());
   }
@@ -470,14 +479,32 @@ void Connection::refuse(ErrorCode code, const std::string& message, const std::s
   begin_to_leave(message);
   AnswerValues values;
   values.message = message;
-  const std::string text = fill_in(answer, values);
-  answer.kind == Answer::Kind::frame ? append_head(text) : out_.append(text);
+  std::string text = fill_in(answer, values);
+  if (answer.kind != Answer::Kind::frame) {
+    out_.append(text);
+    return;
+  }
+  for (std::size_t size = message.size() / 2; text.size() > longest_header() && size > 0; size /= 2) {
+    const std::string shorter = message_text(message, size);
+    values.message = shorter;
+    text = fill_in(answer, values);
+  }
+  if (text.size() > longest_header()) {  // a dialect that was made without its file's checks
+    append_error("null", {static_cast<std::int64_t>(code), message, data});
+    return;
+  }
+  append_head(text);
 }
 
 void Connection::end_with(std::string_view id, const Failure& failure) {
   begin_to_leave(failure.message);
+  append_error(id, failure);
+}
+
+void Connection::append_error(std::string_view id, const Failure& failure) {
   loop_.text.clear();
-  write_error(loop_.text, id, failure.code, failure.message, failure.data);
+  const bool closing = loop_.draining && !leaving_now_;
+  write_error_within(longest_header(), loop_.text, id, failure.code, failure.message, failure.data, closing);
   append_head(loop_.text);
 }
 

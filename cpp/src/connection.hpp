@@ -56,6 +56,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     out_.append(encode_prefix(header.size(), decoder_.prefix()));
     out_.append(header);
   }
+  /// The longest header that append_head() takes.
+  std::size_t longest_header() const { return framecall::longest_header(decoder_.prefix()); }
+  /// An error reply, cut to what the peer's lengths announce.
+  void append_error(std::string_view id, const Failure& failure);
+  /// The peer has logged in, or the dialect has no login. Before that it gets nothing but the login and its answer.
+  bool admitted() const { return admitted_; }
+  void admit() { admitted_ = true; }
   // For its Calls.
   const Router& router() const { return *loop_.state.options.router; }
   Calls& calls() { return calls_; }
@@ -132,6 +139,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   OutQueue out_;
   std::uint64_t discarded_ = 0;
   bool open_ = true;
+  bool admitted_;
   bool reading_ = false, writing_ = false;  // a wait is out
   bool leaving_now_ = false;                // the last word is on its way; what still comes is dropped
   bool ended_ = false;                      // the peer has said all; close when it has all replies

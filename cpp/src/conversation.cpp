@@ -41,10 +41,7 @@ std::string last_part(const Dialect& dialect, std::string_view name) {
 
 }  // namespace
 
-Conversation::Conversation(Connection& connection)
-    : connection_(connection),
-      dialect_(connection.options().dialect),
-      logged_in_(dialect_.login == Dialect::Login::none) {}
+Conversation::Conversation(Connection& connection) : connection_(connection), dialect_(connection.options().dialect) {}
 
 void Conversation::on_header(const Header& header) {
   as_text_ = false;
@@ -57,7 +54,7 @@ void Conversation::on_header(const Header& header) {
   const auto head = upload_head(header, dialect_);
   const bool free =
       operation_ == Operation::login || operation_ == Operation::register_user || operation_ == Operation::quit;
-  if (!logged_in_ && !free) return;
+  if (!connection_.admitted() && !free) return;
   switch (operation_) {
     case Operation::upload:
       if (head) begin_upload(*head, header);
@@ -123,7 +120,8 @@ void Conversation::on_body(std::string_view bytes) {
     upload_->write(bytes.substr(0, file));
     if (digest_) digest_->update(bytes.substr(0, file));
     trailer_ += bytes.substr(file);
-  } else if (logged_in_ && operation_ == Operation::message && dialect_.message.kind == Answer::Kind::echo) {
+  } else if (connection_.admitted() && operation_ == Operation::message &&
+             dialect_.message.kind == Answer::Kind::echo) {
     body_ += bytes;
   }
 }
@@ -146,7 +144,7 @@ void Conversation::act(Operation operation, std::string argument) {
     log_in();
     return;
   }
-  if (!logged_in_ || operation == Operation::register_user) {
+  if (!connection_.admitted() || operation == Operation::register_user) {
     connection_.log(LogLevel::warning, operation == Operation::register_user ? "refused: users register elsewhere"
                                                                              : "refused: a request before the login");
     answer(dialect_.login_failed, {});
@@ -291,7 +289,7 @@ void Conversation::log_in() {
   };
   connection_.wait_for(work, [this, good, user = user_] {
     if (*good) {
-      logged_in_ = true;
+      connection_.admit();
       connection_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
     } else {
       connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
@@ -342,11 +340,20 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
   }
 }
 
-void Conversation::send_frame(std::string_view header) { connection_.append_head(header); }
+void Conversation::send_frame(std::string_view header) {
+  const std::size_t room = connection_.longest_header();
+  if (header.size() > room) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    "an answer with a header of " + std::to_string(header.size()) +
+                        " bytes: the length in front of it announces at most " + std::to_string(room),
+                    limit_data(room, header.size()));
+  }
+  connection_.append_head(header);
+}
 
 void Conversation::done() {
   as_text_ = false;
-  if (dialect_.close_after_one && logged_in_ && operation_ != Operation::login) connection_.finish();
+  if (dialect_.close_after_one && connection_.admitted() && operation_ != Operation::login) connection_.finish();
 }
 
 std::string Conversation::progress(std::uint64_t body_left) const {

@@ -56,7 +56,6 @@ class Conversation {
   Connection& connection_;
   const Dialect& dialect_;
   Operation operation_ = Operation::message;
-  bool logged_in_;
   bool as_text_ = false;  // the request came without a length in front: its answer goes so, too
   std::string argument_, user_, password_;
   std::optional<FileStore::Upload> upload_;

@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "framecall/error.hpp"
+#include "framecall/frame.hpp"
 #include "framecall/json.hpp"
+#include "framecall/suggestion.hpp"
 
 #define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 1
@@ -28,7 +30,7 @@ namespace {
 
 constexpr std::size_t max_file_size = 1 << 20;
 constexpr std::int64_t max_pause_ms = 60'000;
-constexpr std::int64_t max_decimal_width = 16;
+constexpr std::int64_t min_decimal_width = 3, max_decimal_width = 16;
 
 std::string quoted_value(std::string_view text) { return std::string("\"").append(printable(text, 60)).append("\""); }
 
@@ -137,7 +139,10 @@ class Value {
     const toml::key& key = entry->first;
     const toml::node& node = entry->second;
     const Value content(node, std::string(name_).append(".").append(key.str()), source_, key.source().begin.line);
-    if (key.str() != "text" && key.str() != "frame") content.fail("is no setting: text or frame");
+    static constexpr std::string_view forms[] = {"text", "frame"};
+    if (key.str() != "text" && key.str() != "frame") {
+      content.fail("is no setting: text or frame" + suggestion(key.str(), forms));
+    }
     answer.kind = key.str() == "text" ? Answer::Kind::text : Answer::Kind::frame;
     answer.content = content.text();
     if (answer.content.empty()) content.fail("is empty: leave the setting out for no answer");
@@ -230,7 +235,7 @@ void read_summary(const Value& value, Draft& draft) {
 }
 
 void read_width(const Value& value, Draft& draft) {
-  draft.width = value.number(INT64_MAX, "2, 4 or 8 for binary, 1 .. 16 for decimal");
+  draft.width = value.number(INT64_MAX, "2, 4 or 8 for binary, 3 .. 16 for decimal");
 }
 
 void read_pause(const Value& value, Draft& draft) {
@@ -326,16 +331,21 @@ constexpr Setting settings[] = {
 };
 
 // The settings of a table, or of the file itself.
-std::string known_in(std::string_view table) {
-  std::string known;
-  std::string_view last;
+std::vector<std::string_view> known_in(std::string_view table) {
+  std::vector<std::string_view> known;
   for (const Setting& setting : settings) {
     const std::string_view word = table.empty() && !setting.table.empty() ? setting.table : setting.key;
-    if ((setting.table != table && !table.empty()) || word == last) continue;
-    known.append(known.empty() ? "" : ", ").append(word);
-    last = word;
+    if ((setting.table != table && !table.empty()) || (!known.empty() && word == known.back())) continue;
+    known.push_back(word);
   }
   return known;
+}
+
+// For a word that is none of `known`.
+std::string no_setting(std::string_view word, std::span<const std::string_view> known) {
+  std::string text = "is no setting: ";
+  for (const std::string_view& one : known) text.append(&one == known.data() ? "" : ", ").append(one);
+  return text.append(suggestion(word, known));
 }
 
 // `table` is a table's name, or empty for the file itself, whose keys are the tables too.
@@ -355,7 +365,7 @@ void read_table(const toml::table& entries, std::string_view table, Draft& draft
     const auto* setting = std::find_if(std::begin(settings), std::end(settings),
                                        [&](const Setting& one) { return one.table == table && one.key == key.str(); });
     if (setting == std::end(settings)) {
-      value.fail("is no setting: " + known_in(table));
+      value.fail(no_setting(key.str(), known_in(table)));
     }
     draft.lines_given.emplace(name, key.source().begin.line);
     setting->read(value, draft);
@@ -407,12 +417,15 @@ void check_rules(const Draft& draft, std::span<const Rule> rules) {
 void finish_prefixes(Draft& draft) {
   using Kind = PrefixFormat::Kind;
   const bool decimal = draft.kind == Kind::decimal;
-  const bool width_fits = decimal ? draft.width >= 1 && draft.width <= max_decimal_width
+  const bool width_fits = decimal ? draft.width >= min_decimal_width && draft.width <= max_decimal_width
                                   : draft.width == 2 || draft.width == 4 || draft.width == 8;
   if (!width_fits) {
     draft.fail("prefix.width", std::string("is ")
                                    .append(std::to_string(draft.width))
-                                   .append(decimal ? ": 1 .. 16 for decimal" : ": 2, 4 or 8 for binary"));
+                                   .append(!decimal ? ": 2, 4 or 8 for binary" : ": 3 .. 16 for decimal")
+                                   .append(decimal && draft.width < min_decimal_width && draft.width > 0
+                                               ? "; a refusal does not fit behind fewer digits"
+                                               : ""));
   }
   if (decimal && draft.given("prefix.order")) draft.fail("prefix.order", "is there, and prefix.kind is \"decimal\"");
   draft.prefixes.clear();
@@ -508,6 +521,25 @@ void finish_words(Draft& draft) {
   }
 }
 
+// A frame that the dialect sends as it stands has to fit behind each of its lengths.
+void check_answers(const Draft& draft) {
+  std::size_t room = largest_max_header_size;
+  for (const PrefixFormat& prefix : draft.prefixes) room = std::min(room, longest_header(prefix));
+  const std::pair<std::string_view, const Answer*> answers[] = {{"answer.before_body", &draft.before_body},
+                                                                {"answer.after_body", &draft.after_body},
+                                                                {"answer.refused", &draft.refused},
+                                                                {"answer.not_found", &draft.not_found},
+                                                                {"answer.list", &draft.list},
+                                                                {"answer.login_ok", &draft.login_ok},
+                                                                {"answer.login_failed", &draft.login_failed},
+                                                                {"answer.message", &draft.message}};
+  for (const auto& [setting, answer] : answers) {
+    if (answer->kind != Answer::Kind::frame || fill_in(*answer, {}).size() <= room) continue;
+    draft.fail(setting, "is a frame of " + std::to_string(fill_in(*answer, {}).size()) +
+                            " bytes: the length in front of it announces at most " + std::to_string(room));
+  }
+}
+
 void check_conversation(const Draft& draft) {
   const bool no_upload = word_for(draft, Operation::upload).empty();
   const bool no_download = word_for(draft, Operation::download).empty();
@@ -578,6 +610,7 @@ Dialect parse_dialect(std::string_view text, std::string_view source) {
   finish_keys(draft);
   finish_words(draft);
   check_conversation(draft);
+  check_answers(draft);
   return Dialect(std::move(draft));
 }
 

@@ -113,6 +113,15 @@ std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
   return prefix;
 }
 
+std::size_t longest_header(const PrefixFormat& format) {
+  const bool decimal = format.kind == PrefixFormat::Kind::decimal;
+  std::uint64_t room = 0;  // digits or bytes of the largest value, one by one
+  for (std::size_t i = 0; i < format.width && room < largest_max_header_size; ++i) {
+    room = decimal ? room * 10 + 9 : room << 8 | 0xff;
+  }
+  return static_cast<std::size_t>(std::min<std::uint64_t>(room, largest_max_header_size));
+}
+
 std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
   return encode_prefix(header.size(), prefix).append(header);
 }

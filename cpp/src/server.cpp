@@ -32,6 +32,22 @@ constexpr std::size_t spare_descriptors = 64;  // for listeners, folders, and wh
 constexpr std::size_t refused_at_once = 64;    // above max_connections; more are closed without a word
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 
+ServerOptions checked(ServerOptions options) {
+  const Dialect& dialect = options.dialect;
+  if (options.users && dialect.login == Dialect::Login::none) {
+    throw std::invalid_argument("ServerOptions::users: the dialect \"" + dialect.name +
+                                "\" has no login, so that nobody would be asked for a password");
+  }
+  for (const PrefixFormat& prefix : dialect.prefixes) {
+    if (longest_header(prefix) < shortest_prefix_room) {
+      throw std::invalid_argument("ServerOptions::dialect: a length of " + std::to_string(prefix.width) +
+                                  " digits announces at most " + std::to_string(longest_header(prefix)) +
+                                  " bytes, too few for a refusal; use 3 digits or more");
+    }
+  }
+  return options;
+}
+
 unsigned processors() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -55,7 +71,7 @@ Protocols Protocols::named(const std::vector<std::string>& names) {
 
 class Server::Implementation {
  public:
-  explicit Implementation(ServerOptions options) : state_(std::move(options)), loops_(make_loops(state_)) {
+  explicit Implementation(ServerOptions options) : state_(checked(std::move(options))), loops_(make_loops(state_)) {
     if (!state_.options.router) state_.options.router = std::make_shared<const Router>();
     running_loops_ = loops_.size();
     for (auto& loop : loops_) {

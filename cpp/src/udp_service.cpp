@@ -58,6 +58,7 @@ void UdpService::answer(std::string_view datagram, const Sender& sender) {
     call(body, sender);
     return;
   }
+  if (!admits_all()) return;
   if (!reply_) upper_case(datagram.data(), datagram.size(), loop_.input.get());
   send(reply_ ? std::string_view(*reply_) : datagram, {}, sender);
 }
@@ -85,6 +86,7 @@ void UdpService::call(std::string_view body, const Sender& sender) {
   try {
     head.id = call_id(loop_.header);
     read_call(loop_.header, head);
+    if (!admits_all()) throw CallError(ErrorCode::unauthenticated, "the login comes first, and no datagram is one");
     const Method* method = loop_.state.options.router->find(head.method);
     if (method == nullptr) {
       throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");

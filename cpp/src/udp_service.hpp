@@ -26,6 +26,8 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
   void close();
 
  private:
+  /// The dialect has no login: datagrams cannot come behind one.
+  bool admits_all() const { return loop_.state.options.dialect.login == Dialect::Login::none; }
   struct Sender {
     sockaddr_storage address{};
     socklen_t size = sizeof address;

@@ -15,8 +15,9 @@ namespace fs = std::filesystem;
 
 // A new module has to be put on a floor here; `include/framecall/x.hpp`, `src/x.hpp` and `src/x.cpp` are the module x.
 const std::vector<std::set<std::string>> floors = {
-    {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text"},  // text and values
-    {"dialect", "dialect_file", "first_bytes", "frame"},                                      // bytes to events
+    {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text",
+     "suggestion"},                                       // text and values
+    {"dialect", "dialect_file", "first_bytes", "frame"},  // bytes to events
     {"call", "file_store", "method", "parameters", "part_file", "reply", "responder", "router",
      "users"},  // files, calls as values
     {"async_link", "calls",           "client_call",  "client_connection", "client_options", "command_table",

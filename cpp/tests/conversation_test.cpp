@@ -353,6 +353,33 @@ TEST(Login, may_come_without_a_length_in_front) {
   EXPECT_EQ(peer.receive(upload("a", "hello").size()), upload("a", "hello"));
 }
 
+TEST(Login, is_what_users_are_for) {
+  ServerOptions options;
+  options.users = std::make_shared<const Users>();
+  EXPECT_THROW(Talking(Dialect(), options), std::invalid_argument);
+}
+
+TEST(Refusals, fit_behind_every_length_that_a_server_takes) {
+  for (const int width : {1, 2}) {
+    Dialect dialect;
+    dialect.prefixes.front().kind = PrefixFormat::Kind::decimal;
+    dialect.prefixes.front().width = static_cast<std::uint8_t>(width);
+    EXPECT_THROW(Talking{dialect}, std::invalid_argument);
+  }
+  Dialect dialect;
+  dialect.prefixes.front().kind = PrefixFormat::Kind::decimal;
+  dialect.prefixes.front().width = 3;
+  dialect.refused = frame(R"({"why": "$message", "more": ")" + std::string(900, 'x') + "\"}");
+  {
+    Talking server(dialect);
+    const std::string refusal = server.talk("040{\"file_name\": \"" + std::string(12, '/') + "\", \"file_size\": 1}");
+    EXPECT_TRUE(refusal.starts_with("9")) << refusal;
+  }
+  dialect.refused = frame(R"({"why": ")" + std::string(1200, 'x') + "\"}");
+  Talking server(dialect);
+  EXPECT_NE(server.talk("zz and more").find("\"error\""), std::string::npos);
+}
+
 TEST(Messages, are_answered_or_refused) {
   Dialect dialect;
   const std::string message = encode_head(R"({"from": "ann", "msg": "hi"})");

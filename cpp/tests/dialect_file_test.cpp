@@ -163,7 +163,7 @@ TEST(DialectFile, each_setting_changes_its_field) {
       {"prefix.order = \"auto\"", {"prefixes = little 4, big 4"}},
       {"prefix = { order = \"auto\", width = 2 }", {"prefixes = little 2, big 2"}},
       {"prefix.kind = \"decimal\"", {"prefixes = decimal 4"}},
-      {"prefix = { kind = \"decimal\", width = 1 }", {"prefixes = decimal 1"}},
+      {"prefix = { kind = \"decimal\", width = 3 }", {"prefixes = decimal 3"}},
       {"prefix = { kind = \"decimal\", width = 16 }", {"prefixes = decimal 16"}},
       {"prefix.detect = true", {"prefixes = little 4, big 4, big 2, little 8, big 8, decimal 4, decimal 10"}},
       {"prefix = { detect = true, order = \"big\", width = 8 }",
@@ -258,11 +258,12 @@ TEST(DialectFile, mistakes_in_a_value_are_named_with_their_place) {
       // Tables and keys.
       {"prefx = 1",
        "my.toml:1: prefx is no setting: summary, prefix, header, keys, request, words, answer, checksum, login, "
-       "session"},
+       "session; did you mean \"prefix\"?"},
       {"[sessions]\n",
        "my.toml:1: sessions is no setting: summary, prefix, header, keys, request, words, answer, "
-       "checksum, login, session"},
-      {"# x\n[prefix]\nwidht = 2", "my.toml:3: prefix.widht is no setting: kind, width, order, detect, zero"},
+       "checksum, login, session; did you mean \"session\"?"},
+      {"# x\n[prefix]\nwidht = 2",
+       "my.toml:3: prefix.widht is no setting: kind, width, order, detect, zero; did you mean \"width\"?"},
       {"[words]\nupload = []\nput = []",
        "my.toml:3: words.put is no setting: upload, download, list, login, register, command, quit"},
       {"\nkeys.\"a\\u001bb\" = 1",
@@ -274,8 +275,8 @@ TEST(DialectFile, mistakes_in_a_value_are_named_with_their_place) {
       // Types.
       {"summary = 5", "my.toml:1: summary is 5: a string in quotes"},
       {"summary = \"a\\nb\"", "my.toml:1: summary is \"a\\x0ab\": one line of plain text"},
-      {"[prefix]\n\nwidth = \"4\"", "my.toml:3: prefix.width is \"4\": 2, 4 or 8 for binary, 1 .. 16 for decimal"},
-      {"prefix.width = 4.0", "my.toml:1: prefix.width is a real number: 2, 4 or 8 for binary, 1 .. 16 for decimal"},
+      {"[prefix]\n\nwidth = \"4\"", "my.toml:3: prefix.width is \"4\": 2, 4 or 8 for binary, 3 .. 16 for decimal"},
+      {"prefix.width = 4.0", "my.toml:1: prefix.width is a real number: 2, 4 or 8 for binary, 3 .. 16 for decimal"},
       {"prefix.detect = 1", "my.toml:1: prefix.detect is 1: true or false"},
       {"prefix.detect = 2000-01-01", "my.toml:1: prefix.detect is a date or time: true or false"},
       {"header.calls = \"yes\"", "my.toml:1: header.calls is \"yes\": true or false"},
@@ -302,8 +303,10 @@ TEST(DialectFile, mistakes_in_a_value_are_named_with_their_place) {
       {"#\nprefix.width = 3", "my.toml:2: prefix.width is 3: 2, 4 or 8 for binary"},
       {"prefix.width = 0", "my.toml:1: prefix.width is 0: 2, 4 or 8 for binary"},
       {"prefix.width = 260", "my.toml:1: prefix.width is 260: 2, 4 or 8 for binary"},
-      {"prefix = { width = 17, kind = \"decimal\" }", "my.toml:1: prefix.width is 17: 1 .. 16 for decimal"},
-      {"prefix = { width = 0, kind = \"decimal\" }", "my.toml:1: prefix.width is 0: 1 .. 16 for decimal"},
+      {"prefix = { width = 17, kind = \"decimal\" }", "my.toml:1: prefix.width is 17: 3 .. 16 for decimal"},
+      {"prefix = { width = 0, kind = \"decimal\" }", "my.toml:1: prefix.width is 0: 3 .. 16 for decimal"},
+      {"[prefix]\nkind = \"decimal\"\nwidth = 2",
+       "my.toml:3: prefix.width is 2: 3 .. 16 for decimal; a refusal does not fit behind fewer digits"},
       // JSON.
       {"keys.extra = '{\"a\": }'", "my.toml:1: keys.extra is not JSON: expecting a value at byte 6"},
       {"keys.extra = '[1]'", "my.toml:1: keys.extra is \"[1]\": a JSON object, {...}"},
@@ -328,7 +331,8 @@ TEST(DialectFile, mistakes_in_a_value_are_named_with_their_place) {
       {"answer.list = {}", "my.toml:1: answer.list is a table: \"body\", { text = \"...\" } or { frame = '{...}' }"},
       {"answer.list = { text = \"a\", frame = '{}' }",
        "my.toml:1: answer.list is a table: \"body\", { text = \"...\" } or { frame = '{...}' }"},
-      {"answer.list = { txt = \"a\" }", "my.toml:1: answer.list.txt is no setting: text or frame"},
+      {"answer.list = { txt = \"a\" }",
+       "my.toml:1: answer.list.txt is no setting: text or frame; did you mean \"text\"?"},
       {"answer.list = { text = 5 }", "my.toml:1: answer.list.text is 5: a string in quotes"},
       {"answer.list = { text = \"\" }", "my.toml:1: answer.list.text is empty: leave the setting out for no answer"},
   };
@@ -387,6 +391,12 @@ TEST(DialectFile, settings_that_contradict_each_other_are_refused) {
       {"login.form = \"frame\"\nkeys.user = []", "my.toml:1: login.form wants users, and keys.user is empty"},
       {"login.form = \"text\"\nkeys.password = []",
        "my.toml:1: login.form wants passwords, and keys.password is empty"},
+      {"prefix = { kind = \"decimal\", width = 3 }\nanswer.list = { frame = '{\"a\": \"" + std::string(992, 'x') +
+           "\"}' }",
+       "my.toml:2: answer.list is a frame of 1001 bytes: the length in front of it announces at most 999"},
+      {"prefix = { kind = \"decimal\", width = 3 }\nanswer.list = { frame = '{\"a\": \"" + std::string(990, 'x') +
+           "\"}' }",
+       "no error"},
       {"login.form = \"frame\"",
        "my.toml:1: login.form wants a login, and answer.login_ok is not there: nobody would know that it was good"},
   };

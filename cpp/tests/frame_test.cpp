@@ -108,6 +108,22 @@ std::vector<std::size_t> split_points(const Vector& vector) {
   return points;
 }
 
+TEST(Prefix, announces_so_much_and_no_more) {
+  const auto room = [](PrefixFormat::Kind kind, std::uint8_t width) {
+    PrefixFormat format;
+    format.kind = kind;
+    format.width = width;
+    return longest_header(format);
+  };
+  using Kind = PrefixFormat::Kind;
+  EXPECT_EQ(room(Kind::binary, 2), 65535u);
+  for (const std::uint8_t width : {4, 8}) EXPECT_EQ(room(Kind::binary, width), largest_max_header_size);
+  const std::size_t decimal[] = {9, 99, 999, 9999, 99999, 999999, 9999999};
+  for (std::uint8_t width = 1; width <= 7; ++width) EXPECT_EQ(room(Kind::decimal, width), decimal[width - 1]);
+  EXPECT_EQ(room(Kind::decimal, 8), largest_max_header_size);
+  EXPECT_EQ(room(Kind::decimal, 16), largest_max_header_size);
+}
+
 TEST(Vectors, there_are_enough_of_them) {
   EXPECT_GT(vectors().size(), 200u);
   EXPECT_GT(vectors_file().at("encode").size(), 15u);

@@ -124,6 +124,11 @@ void write_part(std::string& out, std::string_view id, std::string_view key, con
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
                  std::string_view data = {}, bool closing = false);
 
+/// The same in at most `room` bytes, 256 or more: without `data` if there is no room for it, then with a shorter message, and
+/// with `null` for an id that is too long.
+void write_error_within(std::size_t room, std::string& out, std::string_view id, std::int64_t code,
+                        std::string_view message, std::string_view data = {}, bool closing = false);
+
 /// See Response::layout.
 std::string layout_of(const Header& header);
 

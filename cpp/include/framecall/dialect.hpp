@@ -19,7 +19,7 @@ struct PrefixFormat {
   enum class Order : std::uint8_t { little, big };     ///< of binary ones
   Kind kind = Kind::binary;
   Order order = Order::little;
-  std::uint8_t width = 4;  ///< bytes: 2, 4, 8 for binary, 1 .. 16 for decimal
+  std::uint8_t width = 4;  ///< bytes: 2, 4, 8 for binary, 3 .. 16 for decimal
 
   bool operator==(const PrefixFormat&) const = default;
 };

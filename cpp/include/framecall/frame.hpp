@@ -26,6 +26,10 @@ inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 /// The length in front of a header of `size` bytes: struct.pack('i', size).
 /// Throws std::invalid_argument above largest_max_header_size, and for a size that the prefix has no room for.
 std::string encode_prefix(std::size_t size, const PrefixFormat& format = PrefixFormat());
+/// The longest header that such a prefix announces, at most largest_max_header_size.
+std::size_t longest_header(const PrefixFormat& format);
+/// The least that longest_header() must be: an error reply without a message fits in.
+inline constexpr std::size_t shortest_prefix_room = 256;
 /// Prefix and header of a frame; `header` is JSON text. Throws as encode_prefix().
 std::string encode_head(std::string_view header, const PrefixFormat& prefix = PrefixFormat());
 /// The same for a header written in place behind 4 bytes, which it fills in.

@@ -13,6 +13,7 @@ namespace framecall {
 /// All functions may be called from any thread, once each unless said otherwise.
 class Server {
  public:
+  /// Throws std::invalid_argument for users without a dialect that has a login, and for lengths too short for a refusal.
   explicit Server(ServerOptions options);
   /// stop(), then waits for the threads.
   ~Server();

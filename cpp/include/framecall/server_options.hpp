@@ -48,7 +48,7 @@ struct ServerOptions {
       Durability::full;  ///< of file.put, whose answer says that the file is there; uploads: the store's
   std::shared_ptr<const Router> router;  ///< the methods; null: just those of Router()
   Dialect dialect;
-  std::shared_ptr<const Users> users;            ///< for dialects with a login; null: nobody gets in
+  std::shared_ptr<const Users> users;            ///< for dialects with a login; null: every login is rejected
   std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
   unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
 
