@@ -160,8 +160,7 @@ class Server:
         self.root = str(root)
         self.log_path = str(log_path)
         os.makedirs(self.root, exist_ok=True)
-        command = [program, "serve", "--root", self.root] + [str(f) for f in flags]
-        command += ["--listen", listen] if listen else []
+        command = self.command(program, flags, listen)
         with open(self.log_path, "ab") as log:
             popen_options.setdefault("env", clean_environment())
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
@@ -172,6 +171,10 @@ class Server:
         except BaseException:
             end(self.process)
             raise
+
+    def command(self, program, flags, listen):
+        command = [program, "serve", "--root", self.root] + [str(f) for f in flags]
+        return command + (["--listen", listen] if listen else [])
 
     def read_services(self):
         """[(tcp or udp, port, what)] of the lines on stdout, which come all at once."""
