@@ -421,13 +421,15 @@ def test_a_root_that_goes_away_and_comes_back(files):
     root = files.server.root
     shutil.rmtree(root)
     assert files.put("f", b"x")["code"] == -32045
-    assert files.call("file.list")["files"] == []
+    assert files.call("file.list")["code"] == -32045, "which is no empty list"
     os.mkdir(root)
+    assert files.call("file.list") == {"files": [], "next": None}
     assert files.put("f", b"x")["size"] == 1 and stored(files.server, "f") == b"x"
 
 
 SHIM = r"""
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -440,9 +442,13 @@ SHIM = r"""
 static int fails(const char* name, int descriptor) {
   const char *call = getenv("FAIL_CALL"), *when = getenv("FAIL_WHEN");
   struct stat status;
+  const int before = errno;
   if (!call || strcmp(call, name) != 0) return 0;
   if (descriptor >= 0 && (fstat(descriptor, &status) != 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)))) return 0;
-  if (unlink(when) != 0) return 0;
+  if (unlink(when) != 0) {
+    errno = before;
+    return 0;
+  }
   errno = atoi(getenv("FAIL_ERRNO"));
   return 1;
 }
@@ -469,6 +475,16 @@ int ftruncate(int descriptor, off_t size) {
   if (!real) real = dlsym(RTLD_NEXT, "ftruncate");
   return fails("ftruncate", descriptor) ? -1 : real(descriptor, size);
 }
+struct dirent* readdir(DIR* folder) {
+  static struct dirent* (*real)(DIR*);
+  if (!real) real = dlsym(RTLD_NEXT, "readdir");
+  return fails("readdir", -1) ? NULL : real(folder);
+}
+struct dirent64* readdir64(DIR* folder) {
+  static struct dirent64* (*real)(DIR*);
+  if (!real) real = dlsym(RTLD_NEXT, "readdir64");
+  return fails("readdir", -1) ? NULL : real(folder);
+}
 off_t lseek(int descriptor, off_t offset, int whence) {
   static off_t (*real)(int, off_t, int);
   if (!real) real = dlsym(RTLD_NEXT, "lseek");
@@ -486,6 +502,62 @@ def shim(tmp_path_factory):
     (folder / "shim.c").write_text(SHIM)
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", str(folder / "shim.c"), "-o", str(folder / "shim.so"), "-ldl"], check=True)
     return str(folder / "shim.so")
+
+
+@pytest.fixture
+def failing(serve, program, shim, tmp_path):
+    """A server, and what makes one system call of it fail with an errno."""
+    if is_sanitized(program):
+        pytest.skip("a sanitizer has its own versions of these calls")
+
+    def start(call, number):
+        armed = str(tmp_path / "armed")
+        environment = dict(clean_environment(), LD_PRELOAD=shim, FAIL_CALL=call, FAIL_ERRNO=str(number), FAIL_WHEN=armed)
+        return serve("--threads", "1", env=environment), lambda: open(armed, "w").close()
+    return start
+
+
+@pytest.mark.parametrize("number, code", [(errno.EIO, -32603), (errno.ENOMEM, -32048), (errno.EACCES, -32047)])
+def test_a_folder_that_cannot_be_read_is_no_empty_list(failing, number, code):
+    server, arm = failing("readdir", number)
+    with Caller(server.port) as caller:
+        caller.put("f", b"hello")
+        arm()
+        assert caller.call("file.list")["code"] == code
+        assert [f["name"] for f in caller.call("file.list")["files"]] == ["f"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_part_whose_flush_failed_is_void(failing, number):
+    server, arm = failing("fsync", number)
+    body = peers.content(1, 300000)
+    with Caller(server.port) as caller:
+        arm()
+        assert "code" in caller.put("f", body)
+        assert caller.call("file.stat", name="f", partial=True) == {"offset": 0}
+        error = caller.put("f", b"", size=len(body), offset=len(body), sha256=sha256(body))
+        assert (error["code"], error["data"]["offset"]) == (-32050, 0), "the disk may not have it"
+        assert server.names() == [] and server.parts() == []
+        assert caller.put("f", body)["sha256"] == sha256(body)
+
+
+def test_a_file_whose_flush_failed_is_not_acknowledged_later(failing):
+    server, arm = failing("fsync folder", errno.EIO)
+    body = peers.content(1, 300000)
+    with Caller(server.port) as caller:
+        caller.put("f", body)
+        arm()
+        again = dict(size=len(body), offset=len(body), sha256=sha256(body))
+        assert caller.put("f", b"", **again)["code"] == -32603, "it is flushed before it is acknowledged"
+        assert caller.put("f", b"", **again)["sha256"] == sha256(body)
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_counted(files):
+    files.put("f", b"x")
+    with open(os.path.join(os.fsencode(files.server.root), b"caf\xe9"), "w"):
+        pass
+    listing = files.call("file.list")
+    assert [f["name"] for f in listing["files"]] == ["f"] and listing["left_out"] == 1
 
 
 @pytest.mark.parametrize("call, number", [

@@ -490,9 +490,10 @@ void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<I
   request.keep();
   const Responder reply = responder_for(begin(head, request));
   asio::post(*connection_.state().workers, [file = std::shared_ptr<IncomingFile>(std::move(file)), reply,
-                                            peer = connection_.peer(), &state = connection_.state()] {
+                                            stop = request.stop_token(), peer = connection_.peer(),
+                                            &state = connection_.state()] {
     try {
-      Response response = file->finish();
+      Response response = file->finish(stop);
       ++state.uploads;
       state.log(LogLevel::info,
                 peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
@@ -519,7 +520,7 @@ void Calls::file_method(const CallHead& head, Request& request) {
       if (shared->method() == "file.get") {
         file.emplace(get_file(*files, shared->params()));
       } else {
-        response = answer_about_files(*files, shared->method(), shared->params());
+        response = answer_about_files(*files, shared->method(), shared->params(), shared->stop_token());
       }
     } catch (...) {
       failure = current_failure();

@@ -273,10 +273,17 @@ void Conversation::send_file(const std::string& name) {
 
 void Conversation::send_list() {
   FileStore& files = files_of(connection_.options());
-  const auto names = std::make_shared<std::vector<std::string>>();
-  connection_.wait_for([&files, names] { *names = files.list(); },
-                       [this, names] {
-                         answer(dialect_.list, {{}, {}, {}, names->size(), *names});
+  const auto listing = std::make_shared<FileStore::Listing>();
+  connection_.wait_for([&files, listing] { *listing = files.list(); },
+                       [this, listing] {
+                         std::vector<std::string> names;
+                         for (FileStore::Entry& entry : listing->files) names.push_back(std::move(entry.name));
+                         if (listing->left_out > 0) {
+                           connection_.log(LogLevel::warning, "the list leaves out " +
+                                                                  std::to_string(listing->left_out) +
+                                                                  " files whose names are not allowed");
+                         }
+                         answer(dialect_.list, {{}, {}, {}, names.size(), names});
                          done();
                        });
 }

@@ -69,10 +69,15 @@ std::string sha256_base64(std::string_view bytes) {
   return digest.finish_base64();
 }
 
-std::string digest_of_file(DigestKind kind, int descriptor) {
+void check_wanted(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw CallError(ErrorCode::cancelled, "nobody waits for the answer");
+}
+
+std::string digest_of_file(DigestKind kind, int descriptor, const std::stop_token& stop) {
   Digest digest(kind);
   std::vector<char> block(256 * 1024);
   for (off_t offset = 0;;) {
+    check_wanted(stop);
     const ssize_t count = ::pread(descriptor, block.data(), block.size(), offset);
     if (count == 0) return digest.finish();
     if (count < 0 && errno == EINTR) continue;

@@ -128,8 +128,8 @@ void IncomingFile::write(std::string_view bytes) {
   upload_->write(bytes);
 }
 
-Response IncomingFile::finish() {
-  if (!upload_) return compare_with_what_is_there();
+Response IncomingFile::finish(const std::stop_token& stop) {
+  if (!upload_) return compare_with_what_is_there(stop);
   FileStore::Upload upload = std::move(*upload_);  // its lock goes before the answer: the caller may try again at once
   upload_.reset();
   if (body_sum_) {
@@ -137,7 +137,7 @@ Response IncomingFile::finish() {
     if (actual != *body_sha256_) upload.discard();
     check_sha256(*body_sha256_, actual);
   }
-  const std::string sha256 = sum_ ? sum_->finish() : upload.sha256();
+  const std::string sha256 = sum_ ? sum_->finish() : upload.sha256(stop);
   if (sha256_ && *sha256_ != sha256) {
     upload.discard();
     throw CallError(ErrorCode::data_loss, "\"" + printable(name_) + "\": its SHA-256 is " + sha256 +
@@ -148,15 +148,8 @@ Response IncomingFile::finish() {
 }
 
 // The attempt before was cut off when the file had its name, and its sender did not learn it.
-Response IncomingFile::compare_with_what_is_there() const {
-  try {
-    const FileStore::Download file = files_->open(name_);
-    if (file.size() == size_ && digest_of_file(DigestKind::sha256, file.descriptor()) == *sha256_) {
-      return answer(*sha256_);
-    }
-  } catch (const CallError&) {
-    // Whatever is there is not the file.
-  }
+Response IncomingFile::compare_with_what_is_there(const std::stop_token& stop) const {
+  if (files_->holds(name_, size_, *sha256_, durability_, stop)) return answer(*sha256_);
   throw CallError(ErrorCode::aborted, "\"" + printable(name_) + "\": there is no part of it here", R"({"offset": 0})");
 }
 
@@ -176,23 +169,31 @@ OutgoingFile get_file(FileStore& files, const Json& all) {
   return {Response(result), std::move(file)};
 }
 
-Response answer_about_files(FileStore& files, std::string_view method, const Json& all) {
-  if (method == "file.list") {
-    const Params params(all, {"prefix", "after", "limit"});
-    const std::uint64_t page = params.size("limit").value_or(default_page);
-    if (page < 1 || page > largest_page) {
-      refuse("parameter limit: expected 1 .. " + std::to_string(largest_page) + ", got " + std::to_string(page));
-    }
-    const auto size = static_cast<std::size_t>(page);
-    auto entries = files.entries(params.text("prefix").value_or(""), params.text("after").value_or(""), size + 1);
-    Json result = {{"files", Json::array()}, {"next", nullptr}};
-    if (entries.size() > size) {
-      entries.pop_back();
-      result["next"] = entries.back().name;
-    }
-    for (const FileStore::Entry& entry : entries) result["files"].push_back(entry_value(entry));
-    return Response(result);
+namespace {
+
+Response list_files(FileStore& files, const Json& all, const std::stop_token& stop) {
+  const Params params(all, {"prefix", "after", "limit"});
+  const std::uint64_t page = params.size("limit").value_or(default_page);
+  if (page < 1 || page > largest_page) {
+    refuse("parameter limit: expected 1 .. " + std::to_string(largest_page) + ", got " + std::to_string(page));
   }
+  const auto size = static_cast<std::size_t>(page);
+  const std::string prefix = params.text("prefix").value_or(""), after = params.text("after").value_or("");
+  FileStore::Listing listing = files.list(prefix, after, size + 1, stop);
+  Json result = {{"files", Json::array()}, {"next", nullptr}};
+  if (listing.files.size() > size) {
+    listing.files.pop_back();
+    result["next"] = listing.files.back().name;
+  }
+  for (const FileStore::Entry& entry : listing.files) result["files"].push_back(entry_value(entry));
+  if (listing.left_out > 0) result["left_out"] = listing.left_out;
+  return Response(result);
+}
+
+}  // namespace
+
+Response answer_about_files(FileStore& files, std::string_view method, const Json& all, const std::stop_token& stop) {
+  if (method == "file.list") return list_files(files, all, stop);
   if (method == "file.stat") {
     const Params params(all, {"name", "partial"});
     const std::string name = params.name();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -21,14 +22,14 @@ class IncomingFile {
   IncomingFile(const ServerOptions& options, const Json& params, std::string_view digest, std::uint64_t body_size);
 
   void write(std::string_view bytes);
-  /// Checks, flushes, gives it its name: waits for the disk. The answer to the call.
-  Response finish();
+  /// Checks, flushes, gives it its name: waits for the disk. The answer to the call. What only costs time stops with `stop`.
+  Response finish(const std::stop_token& stop);
   const std::string& name() const { return name_; }
   std::uint64_t size() const { return size_; }
 
  private:
   Response answer(const std::string& sha256) const;
-  Response compare_with_what_is_there() const;
+  Response compare_with_what_is_there(const std::stop_token& stop) const;
 
   std::shared_ptr<FileStore> files_;
   Durability durability_;
@@ -57,6 +58,6 @@ void check_quota(const ServerOptions& options, std::string_view name, std::uint6
 /// These wait for the disk.
 OutgoingFile get_file(FileStore& files, const Json& params);
 /// file.list, file.stat, file.remove.
-Response answer_about_files(FileStore& files, std::string_view method, const Json& params);
+Response answer_about_files(FileStore& files, std::string_view method, const Json& params, const std::stop_token& stop);
 
 }  // namespace framecall

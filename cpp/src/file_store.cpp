@@ -17,44 +17,21 @@
 #include <utility>
 #include <vector>
 
+#include "folder.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/error.hpp"
-#include "framecall/json_text.hpp"
 
 namespace framecall {
-class Descriptor {
- public:
-  explicit Descriptor(int value) : value_(value) {}
-  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(value_, other.value_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  int get() const { return value_; }
-  int release() { return std::exchange(value_, -1); }
-  explicit operator bool() const { return value_ >= 0; }
-
- private:
-  int value_;
-};
-
 namespace {
 
 constexpr const char* private_folder = ".framecall";
 constexpr const char* parts_folder = "parts";  // of uploads that can be resumed, shared by all servers of the root
 constexpr const char* lock_file = "lock";
-constexpr std::size_t max_name_size = 255;
+constexpr std::size_t names_per_look = 1024;          // of a list, before it looks whether anybody waits for it
 constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
 constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
 
 [[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
-
-Descriptor open_folder(int parent, const char* name) {
-  return Descriptor(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-}
 
 // An open lock file, or none. The lock goes with the descriptor, so also with the process.
 Descriptor locked_file(int folder, int flags) {
@@ -68,22 +45,17 @@ Descriptor locked_file(int folder, int flags) {
 
 std::vector<std::string> names_in(int folder) {
   std::vector<std::string> names;
-  const int again = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // closedir() closes it
-  DIR* const stream = again >= 0 ? ::fdopendir(again) : nullptr;
-  if (stream == nullptr) {
-    if (again >= 0) ::close(again);
-    return names;
-  }
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  ::closedir(stream);
+  for_each_entry(folder, [&](const char* name, unsigned char) { names.emplace_back(name); });
   return names;
 }
 
+// As far as that is possible: what is left goes when a server starts.
 void remove_instance(int parent, const char* name, int folder) {
-  for (const std::string& part : names_in(folder)) ::unlinkat(folder, part.c_str(), 0);
+  try {
+    for (const std::string& part : names_in(folder)) ::unlinkat(folder, part.c_str(), 0);
+  } catch (const std::system_error&) {
+    return;
+  }
   ::unlinkat(parent, name, AT_REMOVEDIR);
 }
 
@@ -113,6 +85,45 @@ bool is_left_over(int instance, const std::string& name, const std::string& host
   return static_cast<bool>(locked_file(instance, LOCK_EX | LOCK_NB));
 }
 
+[[noreturn]] void refuse_file(const char* what, std::string_view name, int errno_value) {
+  throw CallError(error_code_of(errno_value), std::string("cannot ") + what + " \"" + printable(name) +
+                                                  "\": " + std::generic_category().message(errno_value));
+}
+
+// What `look` returns; its errors become those of a call.
+template <class Look>
+auto looked_at(const char* what, std::string_view name, Look look) {
+  try {
+    return look();
+  } catch (const std::system_error& error) {
+    refuse_file(what, name, error.code().value());
+  }
+}
+
+// The first names of a folder, in bytewise order, without holding or sorting the others.
+class FirstNames {
+ public:
+  explicit FirstNames(std::size_t limit) : limit_(limit) {}
+  void add(std::string_view name) {
+    if (names_.size() < limit_) {
+      names_.emplace_back(name);
+      if (names_.size() == limit_) std::make_heap(names_.begin(), names_.end());
+    } else if (name < names_.front()) {
+      std::pop_heap(names_.begin(), names_.end());
+      names_.back() = name;
+      std::push_heap(names_.begin(), names_.end());
+    }
+  }
+  std::vector<std::string> sorted() && {
+    std::sort(names_.begin(), names_.end());
+    return std::move(names_);
+  }
+
+ private:
+  const std::size_t limit_;
+  std::vector<std::string> names_;
+};
+
 // Of a part that can be resumed: as long for a long name as for a short one.
 std::string part_name(std::string_view name) {
   Digest digest(DigestKind::sha256);
@@ -121,28 +132,6 @@ std::string part_name(std::string_view name) {
 }
 
 }  // namespace
-
-void check_file_name(std::string_view name) {
-  const auto refuse = [name](const char* why) {
-    throw CallError(ErrorCode::invalid_params, "file name \"" + printable(name) + "\": " + why);
-  };
-  if (name.empty()) refuse("is empty");
-  if (name.size() > max_name_size) refuse("is longer than 255 bytes");
-  if (name == "." || name == "..") refuse("is a folder");
-  if (name == private_folder) refuse("is reserved");
-  const char* at = name.data();
-  const char* const end = at + name.size();
-  while (at < end) {
-    char32_t c = 0;
-    const int size = decode_utf8(at, end, c, false);
-    if (size == 0) refuse("is not UTF-8");
-    if (c == '/' || c == '\\') refuse("has a / or \\; it must be one plain name");
-    if (c < 0x20 || (c >= 0x7f && c < 0xa0)) refuse("has a control character");
-    at += size;
-  }
-  const bool letter = (name[0] >= 'a' && name[0] <= 'z') || (name[0] >= 'A' && name[0] <= 'Z');
-  if (letter && name.size() > 1 && name[1] == ':') refuse("has a drive prefix");
-}
 
 /// The open folders of one life of the store: the root, and the locked folder of this instance inside it.
 struct FileStore::Folders {
@@ -191,9 +180,8 @@ FileStore::Folders::Folders(const std::filesystem::path& path) {
 // Parts that nobody came back for. One that is written to is locked, and young.
 void FileStore::Folders::remove_expired(std::int64_t now) {
   for (const std::string& name : names_in(parts.get())) {
-    struct stat status{};
-    if (::fstatat(parts.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (now - status.st_mtime >= part_lifetime) ::unlinkat(parts.get(), name.c_str(), 0);
+    const auto status = status_in(parts.get(), name.c_str());
+    if (status && now - status->st_mtime >= part_lifetime) ::unlinkat(parts.get(), name.c_str(), 0);
   }
 }
 
@@ -201,8 +189,12 @@ void FileStore::Folders::remove_expired(std::int64_t now) {
 void FileStore::Folders::sweep() {
   struct stat status{};
   if (::fstat(parts.get(), &status) != 0 || status.st_mtime - last_sweep < sweep_interval) return;
-  last_sweep = status.st_mtime;
-  remove_expired(status.st_mtime);
+  try {
+    remove_expired(status.st_mtime);
+    last_sweep = status.st_mtime;
+  } catch (const std::system_error&) {
+    // The next put tries again: what is swept has nothing to do with it.
+  }
 }
 
 void FileStore::Folders::remove_left_overs(std::int64_t now) {
@@ -237,26 +229,20 @@ void FileStore::reopen(const std::shared_ptr<Folders>& stale) {
 // there, too.
 template <class Open>
 auto FileStore::with_folders(std::string_view name, Open open) {
-  const auto refuse = [&](int errno_value) {
-    throw CallError(error_code_of(errno_value),
-                    "cannot store \"" + printable(name) + "\": " + std::generic_category().message(errno_value));
-  };
   for (bool again = false;; again = true) {
     const std::shared_ptr<Folders> folders = this->folders();
     auto result = open(folders);
     if (result) {
-      struct stat status{};
       const std::string text(name);
-      if (::fstatat(folders->root.get(), text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) {
-        refuse(EISDIR);
-      }
+      const auto there = looked_at("store", name, [&] { return status_in(folders->root.get(), text.c_str()); });
+      if (there && S_ISDIR(there->st_mode)) refuse_file("store", name, EISDIR);
       return std::move(*result);
     }
-    if (errno != ENOENT || again) refuse(errno);
+    if (errno != ENOENT || again) refuse_file("store", name, errno);
     try {
       reopen(folders);
     } catch (const std::system_error& error) {
-      refuse(error.code().value());
+      refuse_file("store", name, error.code().value());
     }
   }
 }
@@ -309,9 +295,9 @@ FileStore::Upload FileStore::resume(std::string_view name, std::uint64_t offset)
 
 std::uint64_t FileStore::partial_size(std::string_view name) {
   check_file_name(name);
-  struct stat status{};
-  const int result = ::fstatat(folders()->parts.get(), part_name(name).c_str(), &status, AT_SYMLINK_NOFOLLOW);
-  return result == 0 && S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0;
+  const auto part = looked_at("look for the part of", name,
+                              [&] { return file_status_in(folders()->parts.get(), part_name(name).c_str()); });
+  return part ? static_cast<std::uint64_t>(part->st_size) : 0;
 }
 
 FileStore::Download FileStore::open(std::string_view name) {
@@ -334,56 +320,99 @@ FileStore::Download FileStore::open(std::string_view name) {
   return download;
 }
 
-std::vector<std::string> FileStore::list() {
-  std::vector<std::string> names;
-  for (Entry& entry : entries({}, {}, SIZE_MAX)) names.push_back(std::move(entry.name));
-  return names;
+// What `scan` makes of the root. A root that was removed and made again is found again.
+template <class Scan>
+auto FileStore::scanned(Scan scan) {
+  try {
+    const std::shared_ptr<Folders> folders = this->folders();
+    try {
+      return scan(folders->root.get());
+    } catch (const std::system_error& error) {
+      if (error.code().value() != ENOENT) throw;
+      reopen(folders);
+      return scan(this->folders()->root.get());
+    }
+  } catch (const std::system_error& error) {
+    throw CallError(error_code_of(error.code().value()),
+                    "cannot list the files: " + std::generic_category().message(error.code().value()));
+  }
 }
 
-std::vector<FileStore::Entry> FileStore::entries(std::string_view prefix, std::string_view after, std::size_t limit) {
-  const std::shared_ptr<Folders> folders = this->folders();
-  std::vector<std::string> names = names_in(folders->root.get());
-  std::erase_if(names, [&](const std::string& name) { return !name.starts_with(prefix) || name <= after; });
-  std::sort(names.begin(), names.end());
-  std::vector<Entry> all;
-  for (std::string& name : names) {
-    struct stat status{};
-    if (all.size() == limit) break;
-    if (::fstatat(folders->root.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode)) {
-      continue;  // no file, or gone meanwhile
+// The names of what may be regular files.
+std::vector<std::string> FileStore::first_names(int root, std::string_view prefix, std::string_view after,
+                                                std::size_t limit, const std::stop_token& stop, Listing& listing) {
+  FirstNames names(limit);
+  std::size_t looked = 0;
+  listing.left_out = 0;
+  for_each_entry(root, [&](const char* text, unsigned char type) {
+    if (++looked % names_per_look == 0) check_wanted(stop);
+    const std::string_view name = text;
+    if ((type != DT_REG && type != DT_UNKNOWN) || !name.starts_with(prefix)) return;
+    if (fault_of_file_name(name) != nullptr) {
+      ++listing.left_out;
+    } else if (name > after) {
+      names.add(name);
     }
-    all.push_back({std::move(name), static_cast<std::uint64_t>(status.st_size), status.st_mtime});
-  }
-  return all;
+  });
+  return std::move(names).sorted();
+}
+
+FileStore::Listing FileStore::list(std::string_view prefix, std::string_view after, std::size_t limit,
+                                   const std::stop_token& stop) {
+  return scanned([&](int root) {
+    Listing listing;
+    std::string from(after);
+    for (bool more = true; more && listing.files.size() < limit;) {
+      const std::size_t missing = limit - listing.files.size();
+      std::vector<std::string> names = first_names(root, prefix, from, missing, stop, listing);
+      more = names.size() == missing;
+      if (more) from = names.back();
+      std::size_t looked = 0;
+      for (std::string& name : names) {
+        if (++looked % names_per_look == 0) check_wanted(stop);
+        const auto status = file_status_in(root, name.c_str());
+        if (!status) continue;  // no regular file, or gone meanwhile
+        listing.files.push_back({std::move(name), static_cast<std::uint64_t>(status->st_size), status->st_mtime});
+      }
+    }
+    return listing;
+  });
 }
 
 FileStore::Entry FileStore::stat(std::string_view name) {
   check_file_name(name);
-  Entry entry;
-  entry.name = name;
-  struct ::stat status{};
-  if (::fstatat(folders()->root.get(), entry.name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
-    throw CallError(error_code_of(errno), "\"" + printable(name) + "\": " + std::generic_category().message(errno));
-  }
-  if (!S_ISREG(status.st_mode))
+  const std::string text(name);
+  const auto status = looked_at("look at", name, [&] { return status_in(folders()->root.get(), text.c_str()); });
+  if (!status) refuse_file("look at", name, ENOENT);
+  if (!S_ISREG(status->st_mode)) {
     throw CallError(ErrorCode::not_found, "\"" + printable(name) + "\": not a regular file");
-  entry.size = static_cast<std::uint64_t>(status.st_size);
-  entry.mtime = status.st_mtime;
-  return entry;
+  }
+  return {text, static_cast<std::uint64_t>(status->st_size), status->st_mtime};
+}
+
+bool FileStore::holds(std::string_view name, std::uint64_t size, std::string_view sha256, Durability durability,
+                      const std::stop_token& stop) {
+  const std::string text(name);
+  const auto look = [&] { return file_status_in(folders()->root.get(), text.c_str()); };
+  const auto status = looked_at("look at", name, look);
+  if (!status || static_cast<std::uint64_t>(status->st_size) != size) return false;
+  const Download file = open(name);
+  const auto same = [&] { return digest_of_file(DigestKind::sha256, file.descriptor(), stop) == sha256; };
+  if (file.size() != size || !looked_at("read", name, same)) return false;
+  if (durability != Durability::none && !flush(file.descriptor())) refuse_file("flush", name, errno);
+  if (durability == Durability::full && !flush(folders()->root.get())) refuse_file("flush the folder of", name, errno);
+  return true;
 }
 
 bool FileStore::exists(std::string_view name) {
-  struct ::stat status{};
   const std::string text(name);
-  return ::fstatat(folders()->root.get(), text.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+  return looked_at("look at", name, [&] { return status_in(folders()->root.get(), text.c_str()).has_value(); });
 }
 
 void FileStore::remove(std::string_view name) {
   check_file_name(name);
   const std::string text(name);
-  if (::unlinkat(folders()->root.get(), text.c_str(), 0) == 0) return;
-  throw CallError(error_code_of(errno),
-                  "cannot remove \"" + printable(name) + "\": " + std::generic_category().message(errno));
+  if (::unlinkat(folders()->root.get(), text.c_str(), 0) != 0) refuse_file("remove", name, errno);
 }
 
 std::uint64_t FileStore::free_space() {
@@ -394,7 +423,7 @@ std::uint64_t FileStore::free_space() {
 
 std::uint64_t FileStore::used_space(std::string_view but) {
   std::uint64_t used = 0;
-  for (const Entry& entry : entries({}, {}, SIZE_MAX)) used += entry.name == but ? 0 : entry.size;
+  for (const Entry& entry : list({}, {}, SIZE_MAX).files) used += entry.name == but ? 0 : entry.size;
   return used;
 }
 
@@ -447,16 +476,14 @@ FileStore::Upload::~Upload() {
 
 int FileStore::Upload::part_folder() const { return resumable_ ? folders_->parts.get() : folders_->instance.get(); }
 
-void FileStore::Upload::fail(const char* what, int errno_value) const {
-  throw CallError(error_code_of(errno_value), std::string("cannot ") + what + " \"" + printable(name_) +
-                                                  "\": " + std::generic_category().message(errno_value));
-}
+void FileStore::Upload::fail(const char* what, int errno_value) const { refuse_file(what, name_, errno_value); }
 
 void FileStore::Upload::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
     if (count < 0) {
       if (errno == EINTR) continue;
+      if (errno == EIO) discard();  // what became of the bytes before is not known
       fail("write", errno);
     }
     if (count == 0) fail("write", EIO);
@@ -465,26 +492,37 @@ void FileStore::Upload::write(std::string_view bytes) {
   }
 }
 
+// A flush that failed is final: the system may have dropped the bytes, and the next flush would succeed without them.
+void FileStore::Upload::flush_part() {
+  if (::framecall::flush(descriptor_)) return;
+  const int reason = errno;
+  discard();
+  fail("flush", reason);
+}
+
+// Network file systems report a failed write when a descriptor is closed. What can be resumed keeps its own, with the lock,
+// until it has its name: so a second one is closed.
+void FileStore::Upload::close_part() {
+  const int descriptor = resumable_ ? ::dup(descriptor_) : std::exchange(descriptor_, -1);
+  if (descriptor < 0) fail("close", errno);
+  if (::close(descriptor) == 0 || errno == EINTR) return;  // EINTR: closed all the same on Linux
+  const int reason = errno;
+  discard();
+  fail("close", reason);
+}
+
 void FileStore::Upload::publish(Durability durability, bool replace) {
-  const auto flush = [](int descriptor) {
-    int result = 0;
-    do {
-      result = ::fsync(descriptor);
-    } while (result != 0 && errno == EINTR);
-    return result == 0 || errno == EINVAL;  // EINVAL: a file system that has nothing to flush
-  };
-  if (durability != Durability::none && !flush(descriptor_)) fail("flush", errno);
-  // Network file systems report a failed write at the close, if not at the flush. EINTR: closed all the same on Linux. What
-  // can be resumed keeps its lock until it has its name, that nobody goes on with it.
-  if (!resumable_ && ::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail("close", errno);
+  if (durability != Durability::none) flush_part();
+  close_part();
   const bool stored =
       replace ? ::renameat(part_folder(), part_.c_str(), folders_->root.get(), name_.c_str()) == 0 : take_free_name();
   if (!stored) {
-    if (errno == EEXIST) discard();
-    fail("store", errno);
+    const int reason = errno;
+    if (reason == EEXIST) discard();
+    fail("store", reason);
   }
   part_.clear();
-  if (durability == Durability::full && !flush(folders_->root.get())) fail("flush the folder of", errno);
+  if (durability == Durability::full && !::framecall::flush(folders_->root.get())) fail("flush the folder of", errno);
 }
 
 // A link fails where the name is taken; a rename is what there is on file systems without links.
@@ -495,20 +533,15 @@ bool FileStore::Upload::take_free_name() const {
     return true;
   }
   if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return false;
-  struct stat status{};
-  if (::fstatat(root, name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+  if (looked_at("store", name_, [&] { return status_in(root, name_.c_str()).has_value(); })) {
     errno = EEXIST;
     return false;
   }
   return ::renameat(part_folder(), part_.c_str(), root, name_.c_str()) == 0;
 }
 
-std::string FileStore::Upload::sha256() const {
-  try {
-    return digest_of_file(DigestKind::sha256, descriptor_);
-  } catch (const std::system_error& error) {
-    fail("read", error.code().value());
-  }
+std::string FileStore::Upload::sha256(const std::stop_token& stop) const {
+  return looked_at("read", name_, [&] { return digest_of_file(DigestKind::sha256, descriptor_, stop); });
 }
 
 }  // namespace framecall

@@ -322,5 +322,87 @@ TEST(FileStore, serves_many_threads) {
   EXPECT_TRUE(parts_in(root).empty());
 }
 
+std::vector<std::string> names_of(const FileStore::Listing& listing) {
+  std::vector<std::string> names;
+  for (const FileStore::Entry& entry : listing.files) names.push_back(entry.name);
+  return names;
+}
+
+// Out of descriptors, for as long as it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(FileStore, a_folder_that_cannot_be_read_is_an_error_and_never_empty) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  store(files, "a", "a");
+  {
+    const NoDescriptors none;
+    EXPECT_EQ(refusal([&] { files.list(); }),
+              std::pair(ErrorCode::resource_exhausted, "cannot list the files: Too many open files"s));
+  }
+  EXPECT_EQ(names_of(files.list()), std::vector{"a"s});
+}
+
+TEST(FileStore, a_name_that_is_none_is_left_out_of_the_list_and_counted) {
+  TemporaryFolder root;
+  FileStore files(root.path());
+  for (const char* name : {"caf\xe9", "caf\u00e9", "line\nfeed", "c:x", "zoo"}) make_file(root / name, "1");
+  fs::create_directory(root / "folder\xe9");
+  const FileStore::Listing all = files.list();
+  EXPECT_EQ(names_of(all), (std::vector{"caf\u00e9"s, "zoo"s}));
+  EXPECT_EQ(all.left_out, 3u);
+  EXPECT_EQ(files.list("caf").left_out, 1u);
+  EXPECT_EQ(files.list("z").left_out, 0u);
+}
+
+TEST(FileStore, a_list_is_the_first_names_and_can_be_gone_on_with) {
+  TemporaryFolder root;
+  FileStore files(root.path(), Durability::none);
+  std::vector<std::string> names;
+  for (int i = 100; i < 160; ++i) names.push_back("f" + std::to_string(i));
+  for (auto name = names.rbegin(); name != names.rend(); ++name) make_file(root / *name, *name);
+  fs::create_symlink(root / "f100", root / "f0link");
+  fs::create_directory(root / "f0folder");
+  std::vector<std::string> found;
+  for (std::string after;;) {
+    const std::vector<std::string> page = names_of(files.list("f", after, 7));
+    EXPECT_LE(page.size(), 7u);
+    if (page.empty()) break;
+    found.insert(found.end(), page.begin(), page.end());
+    after = page.back();
+  }
+  EXPECT_EQ(found, names);
+  EXPECT_EQ(files.list("f1", "f15").files.front().size, 4u);
+}
+
+TEST(FileStore, work_that_nobody_waits_for_stops) {
+  TemporaryFolder root;
+  FileStore files(root.path(), Durability::none);
+  for (int i = 0; i < 3000; ++i) make_file(root / std::to_string(i), "");
+  store(files, "big", std::string(3 << 20, 'x'));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(refusal([&] { files.list({}, {}, 10, stop.get_token()); }).first, ErrorCode::cancelled);
+  const auto holds = [&](std::uint64_t size) {
+    return files.holds("big", size, std::string(64, '0'), Durability::none, stop.get_token());
+  };
+  EXPECT_EQ(refusal([&] { holds(3 << 20); }).first, ErrorCode::cancelled);
+  EXPECT_FALSE(holds(1)) << "the sizes differ, so it is not read";
+  FileStore::Upload part = files.resume("part", 0);
+  part.write("x");
+  EXPECT_EQ(refusal([&] { part.sha256(stop.get_token()); }).first, ErrorCode::cancelled);
+}
+
 }  // namespace
 }  // namespace framecall::file_store_test

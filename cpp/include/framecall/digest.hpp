@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -33,8 +34,12 @@ class Digest {
   std::unique_ptr<State> state_;
 };
 
-/// The checksum of all that is in an open file, read from its start with pread. Throws std::system_error.
-std::string digest_of_file(DigestKind kind, int descriptor);
+/// The checksum of all that is in an open file, read from its start with pread, as long as somebody waits for it. Throws
+/// std::system_error, and CallError(cancelled) when `stop` is set.
+std::string digest_of_file(DigestKind kind, int descriptor, const std::stop_token& stop = {});
+
+/// Throws CallError(cancelled) when `stop` is set: for work that is done in pieces.
+void check_wanted(const std::stop_token& stop);
 
 /// SHA-256 in base64.
 std::string sha256_base64(std::string_view bytes);

@@ -6,23 +6,15 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "framecall/file_options.hpp"
+
 namespace framecall {
-
-/// How far a file is pushed to the disk before it gets its name.
-enum class Durability : std::uint8_t {
-  none,   ///< not at all: a kill loses nothing, a power cut may leave an empty or short file under the name
-  close,  ///< the file is flushed (fsync): whatever stands under the name is whole, whatever happens
-  full,   ///< the file and the folder are flushed: a file that was published stays
-};
-
-/// Throws CallError(invalid_params) unless `name` is one plain path component: 1 to 255 bytes of UTF-8, not `.`, `..`
-/// or `.framecall`, without `/`, `\`, control characters and a drive prefix (`C:x`). PROTOCOL.md, section 3.
-void check_file_name(std::string_view name);
 
 /// A root folder. Uploads grow in `ROOT/.framecall/INSTANCE/` (0700), which is this object's own and locked while it
 /// lives, so that several servers may share one root; what dead servers left there is removed at the start, at once
@@ -36,6 +28,10 @@ class FileStore {
     std::string name;
     std::uint64_t size = 0;
     std::int64_t mtime = 0;  ///< seconds since 1970
+  };
+  struct Listing {
+    std::vector<Entry> files;    ///< sorted bytewise
+    std::uint64_t left_out = 0;  ///< files with the prefix whose names check_file_name() refuses
   };
 
   /// Throws std::system_error unless `root` is a folder that can be written to.
@@ -57,12 +53,17 @@ class FileStore {
   /// A regular file, open for reading: it stays as it is now, whatever happens to its name. Throws CallError for a bad
   /// name, not_found for one that is no regular file (links are not followed), or what the system refuses.
   Download open(std::string_view name);
-  /// The names of the regular files, sorted bytewise. Throws CallError.
-  std::vector<std::string> list();
-  /// The same with sizes and times, of names that begin with `prefix` and come behind `after`, at most `limit`.
-  std::vector<Entry> entries(std::string_view prefix, std::string_view after, std::size_t limit);
+  /// The regular files whose names begin with `prefix` and are greater than `after`, the first `limit` of them. The time
+  /// depends on the size of the folder, the memory on `limit`. Throws CallError: if the folder cannot be read to its end, or
+  /// (cancelled) when `stop` is set.
+  Listing list(std::string_view prefix = {}, std::string_view after = {}, std::size_t limit = SIZE_MAX,
+               const std::stop_token& stop = {});
   /// Of a regular file. Throws CallError(not_found) for anything else.
   Entry stat(std::string_view name);
+  /// The file of this name has this size and SHA-256 (lower-case hexadecimal digits), and is flushed as far as `durability`
+  /// says. Reads it only if the size is right. Throws CallError(cancelled) when `stop` is set.
+  bool holds(std::string_view name, std::uint64_t size, std::string_view sha256, Durability durability,
+             const std::stop_token& stop = {});
   /// Something is under the name.
   bool exists(std::string_view name);
   /// Removes a regular file, or the link, FIFO or socket under the name; those who read it go on. Throws CallError.
@@ -81,6 +82,10 @@ class FileStore {
   template <class Open>
   auto with_folders(std::string_view name, Open open);
   void reopen(const std::shared_ptr<Folders>& stale);
+  template <class Scan>
+  auto scanned(Scan scan);
+  static std::vector<std::string> first_names(int root, std::string_view prefix, std::string_view after,
+                                              std::size_t limit, const std::stop_token& stop, Listing& listing);
 
   std::filesystem::path root_;
   Durability durability_;
@@ -129,8 +134,9 @@ class FileStore::Upload {
   /// The same, pushed to the disk as far as this says. Without `replace` CallError(already_exists) if the name is taken; the
   /// part is removed then.
   void publish(Durability durability, bool replace);
-  /// The SHA-256 of all that is in it, read once more from its start: lower-case hexadecimal digits. Throws CallError.
-  std::string sha256() const;
+  /// The SHA-256 of all that is in it, read once more from its start: lower-case hexadecimal digits. Throws CallError, also
+  /// (cancelled) when `stop` is set.
+  std::string sha256(const std::stop_token& stop = {}) const;
   /// Nothing of it is of use: it leaves nothing behind, though it could be resumed.
   void discard() { kept_ = false; }
 
@@ -143,6 +149,8 @@ class FileStore::Upload {
   Upload(std::shared_ptr<Folders> folders, Durability durability, std::string name, std::string part, int descriptor,
          bool kept = false);
   int part_folder() const;
+  void flush_part();
+  void close_part();
   bool take_free_name() const;
   [[noreturn]] void fail(const char* what, int errno_value) const;
 
