@@ -31,6 +31,8 @@ struct ServeFlags {
   std::string max_header = "1M", max_file, quota, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::string max_body = "64M";
+  std::string max_login_delay = "5", command_timeout = "30", max_output = "16M";
+  std::size_t max_login_attempts = 5, max_commands = 32;
   std::size_t max_connections = 10000, max_in_flight = 128;
   unsigned threads = 0;
   bool tutorial = false, quiet = false;
@@ -71,6 +73,16 @@ Durability durability_of(const std::string& text) {
   return Durability::close;
 }
 
+std::shared_ptr<const CommandTable> commands_of(const ServeFlags& flags) {
+  const auto timeout = parse_duration(flags.command_timeout);
+  const std::uint64_t max_output = parse_size(flags.max_output);
+  if (flags.commands.empty()) return nullptr;
+  const auto commands = std::make_shared<CommandTable>(flags.commands);
+  commands->set_timeout(timeout);
+  commands->set_max_output(max_output);
+  return commands;
+}
+
 ServerOptions options_of(const ServeFlags& flags) {
   ServerOptions options;
   const std::uint64_t max_header = parse_size(flags.max_header);
@@ -101,7 +113,12 @@ ServerOptions options_of(const ServeFlags& flags) {
     }
     options.users = std::make_shared<const Users>(flags.users);
   }
-  if (!flags.commands.empty()) options.commands = std::make_shared<const CommandTable>(flags.commands);
+  if (flags.max_login_attempts == 0) throw std::invalid_argument("--max-login-attempts: at least 1");
+  options.max_login_attempts = flags.max_login_attempts;
+  options.max_login_delay = parse_duration(flags.max_login_delay);
+  if (flags.max_commands == 0) throw std::invalid_argument("--max-commands: at least 1");
+  options.max_commands = flags.max_commands;
+  options.commands = commands_of(flags);
   const auto logger = spdlog::stderr_color_mt("framecall");
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);
@@ -255,6 +272,27 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->envname("FRAMECALL_USERS");
   command->add_option("--commands", flags->commands, "A TOML file of commands for dialects that ask for some")
       ->envname("FRAMECALL_COMMANDS");
+  command
+      ->add_option("--max-login-attempts", flags->max_login_attempts,
+                   "Failed logins of a connection, which is then closed")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_LOGIN_ATTEMPTS");
+  command
+      ->add_option("--max-login-delay", flags->max_login_delay,
+                   "Longest wait for the answer to a failed login, seconds; it grows with the failures of an address")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_LOGIN_DELAY");
+  command
+      ->add_option("--max-commands", flags->max_commands,
+                   "Programs of --commands that run at a time, half of them for one address")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_COMMANDS");
+  command->add_option("--command-timeout", flags->command_timeout, "A program that runs longer is killed, seconds")
+      ->capture_default_str()
+      ->envname("FRAMECALL_COMMAND_TIMEOUT");
+  command->add_option("--max-output", flags->max_output, "A program that writes more is killed, bytes")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_OUTPUT");
   command
       ->add_option("--durability", flags->durability,
                    "none: leave it to the system; close: flush a file before it gets its name; full: its folder too "

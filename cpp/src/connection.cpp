@@ -455,6 +455,23 @@ void Connection::wait_for(std::function<void()> work, std::function<void()> then
              });
 }
 
+Connection::Resume Connection::pause() {
+  waiting_ = true;
+  paused_ = shared_from_this();
+  return [address = loop_address(), connection = weak_from_this()](std::function<void()> then) {
+    address->post(Work([connection, then = std::move(then)] {
+      const auto self = connection.lock();
+      if (!self || !self->open_) return;
+      self->paused_.reset();
+      self->waiting_ = false;
+      self->on_own_thread([&] {
+        self->touch();
+        then();
+      });
+    }));
+  };
+}
+
 // The end of every turn: sends, and goes on with what was received before a pause that is over.
 void Connection::settle() {
   flush();
@@ -560,6 +577,7 @@ void Connection::close() {
   leaving_.unlink();
   quiet_.unlink();
   out_.clear();
+  paused_.reset();
   calls_.cancel_all();
   if (conversation_) conversation_->abandon();
   asio::error_code ignored;

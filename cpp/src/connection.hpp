@@ -84,11 +84,19 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
   /// of `work` is a refusal instead.
   void wait_for(std::function<void()> work, std::function<void()> then);
+  /// Reads nothing until the function that it returns was called, from any thread, once; what that was given then runs on
+  /// this connection's thread, if it is still open.
+  using Resume = std::function<void(std::function<void()> then)>;
+  Resume pause();
   /// Closes once everything is sent.
   void finish();
+  /// The same, and what still comes is read for a while and dropped, so that no reset destroys what was sent.
+  void leave(const std::string& why) { begin_to_leave(why); }
   void log(LogLevel level, const std::string& text);
   /// The address of the peer, for messages.
   const std::string& peer() const { return peer_; }
+  /// The same without its port.
+  std::string host() const { return peer_.substr(0, peer_.rfind(':')); }
 
  private:
   enum class Mode : std::uint8_t { undecided, frames, echo, http };
@@ -147,6 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool in_conversation_ = false;            // the message under way is no call
   bool stopped_ = false;                    // in the middle of what was read
   bool held_ = false;                       // too much unsent
+  std::shared_ptr<Connection> paused_;      // lives until it goes on
   bool touched_ = false;                    // the loop will end its turn
 };
 

@@ -155,7 +155,7 @@ void Conversation::act(Operation operation, std::string argument) {
     case Operation::upload: end_upload(); break;
     case Operation::download: send_file(argument); break;
     case Operation::list: send_list(); break;
-    case Operation::command: run_command(std::move(argument)); break;
+    case Operation::command: run_command(argument); break;
     default:
       if (dialect_.message.kind == Answer::Kind::echo) {
         send_frame(message_);
@@ -289,25 +289,32 @@ void Conversation::send_list() {
 }
 
 void Conversation::log_in() {
-  const auto good = std::make_shared<bool>(false);
   const std::shared_ptr<const Users> users = connection_.options().users;
-  const auto work = [users, good, user = user_, password = std::exchange(password_, {})] {
-    *good = users && users->check(user, password);
+  auto check = [users, user = user_, password = std::exchange(password_, {})] {
+    return users && users->check(user, password);
   };
-  connection_.wait_for(work, [this, good, user = user_] {
-    if (*good) {
-      connection_.admit();
-      connection_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
-    } else {
-      connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
-                                             (connection_.options().users ? "" : "; this server has no users file"));
-    }
-    answer(*good ? dialect_.login_ok : dialect_.login_failed, {{}, {}, user, 0, {}});
-    done();
-  });
+  auto done = [this, user = user_, resume = connection_.pause()](bool good) {
+    resume([this, user, good] { end_login(user, good); });
+  };
+  connection_.state().logins->submit(connection_.host(), connection_.weak_from_this(), std::move(check),
+                                     std::move(done));
 }
 
-void Conversation::run_command(std::string line) {
+void Conversation::end_login(const std::string& user, bool good) {
+  if (good) {
+    connection_.admit();
+    connection_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
+  } else {
+    connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
+                                           (connection_.options().users ? "" : "; this server has no users file"));
+  }
+  answer(good ? dialect_.login_ok : dialect_.login_failed, {{}, {}, user, 0, {}});
+  done();
+  if (good || ++failed_logins_ < connection_.options().max_login_attempts) return;
+  connection_.leave(std::to_string(failed_logins_) + " failed logins, max_login_attempts");
+}
+
+void Conversation::run_command(const std::string& line) {
   const std::shared_ptr<const CommandTable> commands = connection_.options().commands;
   if (!commands) {
     connection_.log(LogLevel::warning,
@@ -317,13 +324,19 @@ void Conversation::run_command(std::string line) {
     return;
   }
   if (!commands->has(line)) connection_.log(LogLevel::warning, "no such command: \"" + printable(line) + "\"");
-  const auto output = std::make_shared<std::string>();
-  connection_.wait_for([commands, line, output] { *output = commands->run(line); },
-                       [this, output] {
-                         send_frame(size_only(dialect_, output->size()));
-                         connection_.out().append(*output);
-                         done();
-                       });
+  if (const auto text = commands->answer_at_once(line)) {
+    send_output(*text);
+    return;
+  }
+  connection_.state().commands->run(connection_.host(), line, [this, resume = connection_.pause()](std::string output) {
+    resume([this, output = std::move(output)] { send_output(output); });
+  });
+}
+
+void Conversation::send_output(std::string_view output) {
+  send_frame(size_only(dialect_, output.size()));
+  connection_.out().append(output);
+  done();
 }
 
 void Conversation::answer(const Answer& answer, const AnswerValues& values) {

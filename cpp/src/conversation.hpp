@@ -48,7 +48,9 @@ class Conversation {
   void send_file(const std::string& name);
   void send_list();
   void log_in();
-  void run_command(std::string line);
+  void end_login(const std::string& user, bool good);
+  void run_command(const std::string& line);
+  void send_output(std::string_view output);
   void answer(const Answer& answer, const AnswerValues& values);
   void send_frame(std::string_view header);
   void done();
@@ -57,6 +59,7 @@ class Conversation {
   const Dialect& dialect_;
   Operation operation_ = Operation::message;
   bool as_text_ = false;  // the request came without a length in front: its answer goes so, too
+  std::size_t failed_logins_ = 0;
   std::string argument_, user_, password_;
   std::optional<FileStore::Upload> upload_;
   std::optional<Digest> digest_;

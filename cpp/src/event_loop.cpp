@@ -29,6 +29,8 @@ void ServerState::start_threads() {
   if (options.files || !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none) {
     workers.emplace(worker_threads);
   }
+  if (dialect.login != Dialect::Login::none) logins = std::make_unique<LoginQueue>(options.max_login_delay);
+  if (options.commands) commands = std::make_unique<CommandRunner>(options.commands, options.max_commands);
   if (options.router->has_pool_methods()) pool.emplace(std::max<std::size_t>(options.pool_threads, 1));
   if (options.router->has_stream_methods()) stream_threads.emplace(std::max<std::size_t>(options.max_streams, 1));
 }

@@ -19,9 +19,11 @@
 #include <utility>
 #include <vector>
 
+#include "command_runner.hpp"
 #include "framecall/header.hpp"
 #include "framecall/server_options.hpp"
 #include "lead.hpp"
+#include "login_queue.hpp"
 #include "work.hpp"
 
 namespace framecall {
@@ -108,6 +110,8 @@ struct ServerState {
   // Where may be waited, so that no event loop does: for the disk and slow sums; in handlers; in those of streams, each of
   // which has a thread as long as it lasts.
   std::optional<asio::thread_pool> workers, pool, stream_threads;
+  std::unique_ptr<LoginQueue> logins;       // in a dialect that has some
+  std::unique_ptr<CommandRunner> commands;  // with a table of them
   std::atomic<std::size_t> streams{0};
   std::mutex log_mutex;
 };

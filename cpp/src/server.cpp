@@ -83,6 +83,8 @@ class Server::Implementation {
   }
   ~Implementation() {
     close_connections();
+    state_.logins.reset();
+    state_.commands.reset();
     for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
       if (*threads) (*threads)->join();  // their last words go to loops that still exist
     }

@@ -67,7 +67,9 @@ TEST(CommandTable, refuses_a_file_that_is_wrong_with_its_line) {
       table(toml);
       ADD_FAILURE() << toml;
     } catch (const std::invalid_argument& error) {
-      EXPECT_NE(std::string(error.what()).find("commands.toml:1: "), std::string::npos) << error.what();
+      const bool third = toml.find("more") != std::string::npos;
+      EXPECT_NE(std::string(error.what()).find(third ? "commands.toml:3: " : "commands.toml:1: "), std::string::npos)
+          << error.what();
     }
   }
   EXPECT_THROW(CommandTable("/no/such/file"), std::system_error);

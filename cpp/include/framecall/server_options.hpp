@@ -50,7 +50,11 @@ struct ServerOptions {
   Dialect dialect;
   std::shared_ptr<const Users> users;            ///< for dialects with a login; null: every login is rejected
   std::shared_ptr<const CommandTable> commands;  ///< for the remote-command form; null: no command is known
-  unsigned threads = 0;                          ///< event loops; 0: one per processor that this process may use
+  std::size_t max_login_attempts = 5;            ///< failed ones of a connection, which is then closed
+  std::chrono::milliseconds max_login_delay =
+      std::chrono::seconds(5);    ///< of the answer to a failed login, which grows with the failures of its address
+  std::size_t max_commands = 32;  ///< programs of `commands` at a time, each on a thread; half of them for one address
+  unsigned threads = 0;           ///< event loops; 0: one per processor that this process may use
 
   std::size_t pool_threads = 16;   ///< for handlers that wait, of on_pool()
   std::shared_ptr<Batch> batch;    ///< null: there is none
