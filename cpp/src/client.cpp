@@ -205,7 +205,14 @@ class ClientStream::Implementation {
     }
   }
   ~Implementation() {
-    if (over_) client_->pool.give_back(std::move(lease_));
+    try {
+      if (over_) {
+        client_->pool.give_back(std::move(lease_));
+      } else if (!answered_) {  // abandoned: the server need not find out by itself
+        lease_->send_last(cancel_frame(id_));
+      }
+    } catch (const std::exception&) {  // no memory: the connection ends without it
+    }
   }
 
   bool write(const Part& part, bool more) {

@@ -77,6 +77,10 @@ void ClientConnection::send(std::string_view head, std::string_view body, Deadli
   }
 }
 
+void ClientConnection::send_last(std::string_view bytes) const {
+  if (socket_ >= 0) static_cast<void>(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
 bool ClientConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
                                  std::chrono::milliseconds timeout,
                                  const std::function<void(std::uint64_t)>& progress) {

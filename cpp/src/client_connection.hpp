@@ -29,6 +29,8 @@ class ClientConnection {
   /// Both in one segment if they fit. Whatever the peer says meanwhile is kept for receive(). A connection that breaks under
   /// it is told by receive(), behind the replies that came before. Throws std::system_error with timed_out.
   void send(std::string_view head, std::string_view body, Deadline deadline);
+  /// Sends what the socket takes of a frame that nothing follows, without waiting: the connection ends anyway.
+  void send_last(std::string_view bytes) const;
   /// The bytes of a file from `offset` to `size`, from the page cache to the socket where the system can. False: the peer
   /// answered before all was sent, or the connection broke; receive() tells. `path`, for messages. Throws std::system_error
   /// for the file, and timed_out without progress for `timeout`; std::runtime_error if it became shorter.

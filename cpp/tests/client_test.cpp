@@ -191,6 +191,27 @@ TEST(Client, streams_both_ways) {
   EXPECT_NE(message_of<RemoteError>([&] { cancelled.read(part); }).find("cancelled"), std::string::npos);
 }
 
+TEST(Client, cancels_a_stream_that_is_destroyed_before_its_end) {
+  std::promise<void> stopped;
+  auto router = std::make_shared<Router>();
+  router->on_stream("quiet", [&stopped](Request& request, Stream& stream) {
+    stream.write(Part());
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any().wait_for(lock, request.stop_token(), 60s, [] { return false; });
+    if (request.cancelled()) stopped.set_value();
+    return Response();
+  });
+  ServingMethods server(std::move(router));
+  Client client(server.tcp);
+  {
+    ClientStream stream = client.stream("quiet");
+    Part part;
+    EXPECT_TRUE(stream.read(part));
+  }
+  EXPECT_EQ(stopped.get_future().wait_for(20s), std::future_status::ready);
+}
+
 TEST(Client, is_told_that_nobody_takes_its_parts) {
   Serving server;
   Client client(server.tcp);

@@ -116,8 +116,8 @@ class Pipeline {
   std::size_t count_ = 0;
 };
 
-/// One streamed call, on a connection of its own. Destroyed before its end, it is given up, and the server told by the end of
-/// the connection. One thread at a time. Errors as with Client; after one it is over.
+/// One streamed call, on a connection of its own. Destroyed before its end, it is cancelled, and its connection closed. One
+/// thread at a time. Errors as with Client; after one it is over.
 class ClientStream {
  public:
   ClientStream(ClientStream&&) noexcept;
