@@ -34,6 +34,7 @@ Response upper(Request& request) {
 Response echo(Request& request) {
   Response response;
   if (!request.params_text().empty()) response.result = dump_json(request.params());
+  response.layout = request.layout();
   response.body = request.take_body();
   return response;
 }
