@@ -22,6 +22,12 @@ Endpoint Endpoint::parse(std::string_view text) {
     if (endpoint.path.size() > 107) refuse(text, "the path is longer than 107 bytes");
     return endpoint;
   }
+  const std::size_t scheme = text.find("://");
+  if (scheme != std::string_view::npos) {
+    const std::string hint =
+        "expected HOST:PORT, [IPV6]:PORT or unix:PATH, without " + printable(text.substr(0, scheme + 3), 40);
+    refuse(text, hint.c_str());
+  }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) refuse(text, "expected HOST:PORT, [IPV6]:PORT or unix:PATH");
   std::string_view host = text.substr(0, colon);
