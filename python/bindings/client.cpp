@@ -417,6 +417,7 @@ struct StreamObject {
   PyObject head;
   std::shared_ptr<Client> client;
   std::shared_ptr<ClientStream> stream;  // none: closed
+  bool cancelled;
 };
 
 PyObject* client_stream(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
@@ -453,8 +454,9 @@ std::shared_ptr<ClientStream> open_stream(PyObject* self) {
 
 PyObject* stream_next(PyObject* self) {
   return guard([&] {
-    if (!reinterpret_cast<StreamObject*>(self)->stream) return Ref();  // closed: no more parts
-    const auto stream = open_stream(self);
+    auto* const object = reinterpret_cast<StreamObject*>(self);
+    if (!object->stream || object->cancelled) return Ref();  // no more parts
+    const auto stream = object->stream;
     Part part;
     bool there = false;
     {
@@ -502,6 +504,7 @@ PyObject* stream_finish_sending(PyObject* self, PyObject*) {
 PyObject* stream_cancel(PyObject* self, PyObject*) {
   return guard([&] {
     const auto stream = open_stream(self);
+    reinterpret_cast<StreamObject*>(self)->cancelled = true;
     {
       const WithoutGil without_gil;
       stream->cancel();
@@ -580,14 +583,15 @@ PyMethodDef stream_methods[] = {
      "send($self, value=None, *, body=None)\n--\n\n"
      "Sends a part; only with `sending`, and before finish_sending(): ValueError. False: the server has answered "
      "already\n"
-     "and takes no more, iterating tells what.\n"},
+     "and takes no more; iterating returns the answer.\n"},
     {"finish_sending", stream_finish_sending, METH_NOARGS,
      "finish_sending($self, /)\n--\n\nNo more parts will be sent.\n"},
     {"cancel", stream_cancel, METH_NOARGS,
      "cancel($self, /)\n--\n\n"
-     "Tells the server that the rest is not wanted. Iterating then raises CancelledError, or still ends well.\n"},
+     "Cancels the call. Iterating then ends, and send() raises ValueError.\n"},
     {"close", stream_close, METH_NOARGS,
-     "close($self, /)\n--\n\nGives up what has not come, and the connection if there is something.\n"},
+     "close($self, /)\n--\n\n"
+     "Cancels a call that has not ended, and closes its connection. So does the garbage collector.\n"},
     {"__enter__", return_self, METH_NOARGS, "__enter__($self, /)\n--\n\n"},
     {"__exit__", stream_close, METH_VARARGS, "__exit__($self, /, *args)\n--\n\n"},
     {}};

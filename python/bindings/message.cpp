@@ -39,6 +39,33 @@ PyType_Slot body_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate_b
                             {0, nullptr}};
 PyType_Spec body_spec{"framecall._core.Body", sizeof(Body), 0, Py_TPFLAGS_DEFAULT | no_constructor, body_slots};
 
+// ---- Held: the bytes of another object, without its format and its dimensions
+
+struct Held {
+  PyObject head;
+  std::optional<BytesLike> bytes;
+};
+
+PyTypeObject* held_type = nullptr;
+
+int get_held_buffer(PyObject* self, Py_buffer* view, int flags) {
+  const BytesLike& bytes = *reinterpret_cast<Held*>(self)->bytes;
+  return PyBuffer_FillInfo(view, self, const_cast<char*>(bytes.data()), static_cast<Py_ssize_t>(bytes.size()), 1,
+                           flags);
+}
+
+void deallocate_held(PyObject* self) {
+  PyTypeObject* const type = Py_TYPE(self);
+  std::destroy_at(&reinterpret_cast<Held*>(self)->bytes);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyType_Slot held_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate_held)},
+                            {Py_bf_getbuffer, reinterpret_cast<void*>(get_held_buffer)},
+                            {0, nullptr}};
+PyType_Spec held_spec{"framecall._core.Held", sizeof(Held), 0, Py_TPFLAGS_DEFAULT | no_constructor, held_slots};
+
 // ---- Reply and Part: a value and a body
 
 struct Message {
@@ -174,6 +201,7 @@ PyType_Spec part_spec{"framecall.Part", sizeof(Message), 0, message_flags, part_
 
 void add_messages(PyObject* module) {
   body_type = add_type(module, "Body", body_spec);
+  held_type = add_type(module, "Held", held_spec);
   reply_type = add_type(module, "Reply", reply_spec);
   part_type = add_type(module, "Part", part_spec);
 }
@@ -185,6 +213,13 @@ Ref make_body(Buffer bytes) {
 }
 
 Ref view_of(Buffer bytes) { return own(PyMemoryView_FromObject(make_body(std::move(bytes)).get())); }
+
+Ref bytes_of(PyObject* source) {
+  Ref self = own(held_type->tp_alloc(held_type, 0));
+  new (&reinterpret_cast<Held*>(self.get())->bytes) std::optional<BytesLike>();
+  reinterpret_cast<Held*>(self.get())->bytes.emplace(source);
+  return own(PyMemoryView_FromObject(self.get()));
+}
 
 Ref make_reply(Response&& response) {
   return make_message(reply_type, response.result, std::move(response.body), std::move(response.metadata),

@@ -39,6 +39,9 @@ Ref make_body(Buffer body);
 /// A memoryview of it.
 Ref view_of(Buffer body);
 
+/// A memoryview of the bytes of `source`, which it holds, whatever they stand for: for who takes nothing else.
+Ref bytes_of(PyObject* source);
+
 /// framecall.Reply.
 Ref make_reply(Response&& response);
 /// framecall.Part.

@@ -50,7 +50,7 @@ struct SessionState {
   std::vector<decltype(waiting)::node_type> spare;  // of calls that are over, for the next ones
   std::chrono::milliseconds timeout{};              // of calls that have none
   Clock::time_point alarm = Clock::time_point::max();
-  Ref loop, loop_named, future_type, write, call_soon, flush, wake, running_loop;
+  Ref loop, loop_named, future_type, write, abort, call_soon, flush, wake, running_loop;
   Ref on_room;  // somebody waits for fewer calls in flight
   Ref view;     // of the reader's block
   char* viewed = nullptr;
@@ -97,7 +97,7 @@ int session_traverse(PyObject* self, visitproc visit, void* arg) {
   const auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
   for (const Ref* ref :
-       {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
+       {&state->loop, &state->write, &state->abort, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
     Py_VISIT(ref->get());
   }
   for (const auto& [id, one] : state->waiting) Py_VISIT(one.target.get());
@@ -107,7 +107,8 @@ int session_traverse(PyObject* self, visitproc visit, void* arg) {
 int session_clear(PyObject* self) {
   auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (Ref* ref : {&state->loop, &state->write, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
+  for (Ref* ref :
+       {&state->loop, &state->write, &state->abort, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
     ref->reset();
   }
   std::unordered_map<std::uint64_t, Waiting>().swap(state->waiting);
@@ -122,15 +123,16 @@ void session_deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-// attach(loop, future_type, write, wake): the connection is made. `wake` is called with the seconds to the next deadline.
+// attach(loop, future_type, transport, wake): the connection is made. `wake` is called with the seconds to the next deadline.
 PyObject* attach(PyObject* self, PyObject* arguments) {
   return guard([&] {
-    PyObject *loop = nullptr, *future_type = nullptr, *write = nullptr, *wake = nullptr;
-    if (PyArg_ParseTuple(arguments, "OOOO:attach", &loop, &future_type, &write, &wake) == 0) throw PyError();
+    PyObject *loop = nullptr, *future_type = nullptr, *transport = nullptr, *wake = nullptr;
+    if (PyArg_ParseTuple(arguments, "OOOO:attach", &loop, &future_type, &transport, &wake) == 0) throw PyError();
     SessionState& state = state_of(self);
     state.loop = borrow(loop);
     state.future_type = borrow(future_type);
-    state.write = borrow(write);
+    state.write = own(PyObject_GetAttrString(transport, "write"));
+    state.abort = own(PyObject_GetAttrString(transport, "abort"));
     state.wake = borrow(wake);
     state.call_soon = own(PyObject_GetAttrString(loop, "call_soon"));
     state.flush = own(PyObject_GetAttrString(self, "flush"));  // a cycle, which fail() ends
@@ -170,21 +172,37 @@ void write_out(SessionState& state) {
   own(PyObject_CallOneArg(state.write.get(), bytes.get()));
 }
 
+// A frame may have left in part: nothing else can follow it. For a catch block.
+void break_off(SessionState& state) {
+  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &error, &trace);
+  state.lost = true;
+  state.out.clear();
+  const Ref abort = std::exchange(state.abort, Ref());
+  if (abort && !Ref(PyObject_CallNoArgs(abort.get()))) PyErr_WriteUnraisable(abort.get());
+  PyErr_Restore(type, error, trace);
+}
+
 PyObject* flush(PyObject* self, PyObject*) {
   return guard([&] {
     SessionState& state = state_of(self);
     state.corked = false;
-    write_out(state);
+    try {
+      write_out(state);
+    } catch (...) {
+      break_off(state);
+      throw;
+    }
     return none();
   });
 }
 
 // At once if nobody else waits for an answer, else together with what else this turn of the loop brings.
-void send(SessionState& state, std::string_view head, const OutBody& body, bool at_once) {
+void put_out(SessionState& state, std::string_view head, const OutBody& body, PyObject* direct, bool at_once) {
   state.out += head;
-  if (body.view().size() >= direct_from) {
+  if (direct != nullptr) {
     write_out(state);
-    own(PyObject_CallOneArg(state.write.get(), body.source()));
+    own(PyObject_CallOneArg(state.write.get(), direct));
     return;
   }
   state.out += body.view();
@@ -193,6 +211,20 @@ void send(SessionState& state, std::string_view head, const OutBody& body, bool 
   } else if (!state.corked) {
     state.corked = true;
     own(PyObject_CallOneArg(state.call_soon.get(), state.flush.get()));
+  }
+}
+
+// All of a frame, or nothing that anybody could take for another one: a failure ends the connection.
+void send(SessionState& state, std::string_view head, const OutBody& body, bool at_once) {
+  Ref direct;
+  if (body.view().size() >= direct_from) {
+    direct = PyBytes_CheckExact(body.source()) ? borrow(body.source()) : bytes_of(body.source());
+  }
+  try {
+    put_out(state, head, body, direct.get(), at_once);
+  } catch (...) {
+    break_off(state);
+    throw;
   }
 }
 
@@ -223,8 +255,13 @@ void begin(SessionState& state, std::string_view method, std::string_view params
     state.waiting.insert(std::move(node));
   }
   state.last_id = id;
-  set_alarm(state, deadline);
-  send(state, head, body, alone);
+  try {
+    set_alarm(state, deadline);
+    send(state, head, body, alone);
+  } catch (...) {
+    state.waiting.erase(id);
+    throw;
+  }
 }
 
 Ref new_future(SessionState& state) {
@@ -305,11 +342,11 @@ PyObject* cancel(PyObject* self, PyObject* number) {
 
 // ---- in
 
-// Tells whoever waits. What a stream's target raises goes to the caller.
-void give(const Waiting& to, PyObject* value, bool last) {
+// Gives a value to whoever waits. What a stream's target raises goes to the caller. `metadata`: of a stream's last reply.
+void give(const Waiting& to, PyObject* value, bool last, PyObject* metadata) {
   if (to.wanted == Wanted::parts) {
-    PyObject* arguments[] = {to.target.get(), value, last ? Py_True : Py_False};
-    own(PyObject_VectorcallMethod(deliver_name, arguments, 3, nullptr));
+    PyObject* arguments[] = {to.target.get(), value, last ? Py_True : Py_False, metadata};
+    own(PyObject_VectorcallMethod(deliver_name, arguments, 4, nullptr));
     return;
   }
   if (Ref(PyObject_CallMethodOneArg(to.target.get(), set_result_name, value))) return;
@@ -362,9 +399,10 @@ void deliver(SessionState& state, CallReply& reply) {
     found->second.target.reset();
     state.spare.push_back(state.waiting.extract(found));
   }
-  Ref value;
+  Ref value, metadata = none();
   try {
     if (to.wanted == Wanted::parts) {
+      if (last && !reply.metadata.empty()) metadata = read_value(reply.metadata);
       if (reply.error) throw RemoteError(*reply.error);
       if (reply.damage) throw ProtocolError(*reply.damage);
       const bool end = last && !reply.continued && reply.result == "null" && reply.body.empty();
@@ -377,7 +415,7 @@ void deliver(SessionState& state, CallReply& reply) {
     give_error(to, caught().get());
     return;
   }
-  give(to, value.get(), last);
+  give(to, value.get(), last, metadata.get());
 }
 
 PyObject* get_buffer(PyObject* self, PyObject*) {
@@ -398,6 +436,7 @@ PyObject* buffer_updated(PyObject* self, PyObject* size) {
     SessionState& state = state_of(self);
     const std::size_t count = PyLong_AsSize_t(size);
     if (PyErr_Occurred() != nullptr) throw PyError();
+    if (count > state.viewed_size) raise(PyExc_ValueError, "buffer_updated(%zu): more than get_buffer() gave", count);
     state.reader.commit(count);
     while (CallReply* const reply = state.reader.next()) deliver(state, *reply);
     tell_about_room(state);

@@ -95,6 +95,50 @@ def make_server(address="127.0.0.1:0", **options):
     return server
 
 
+def make_endless_server():
+    """Streams that end only when they are cancelled, with `ended` set. The quiet ones do not find out by sending."""
+    server = framecall.Server("127.0.0.1:0")
+    server.ended = threading.Event()
+
+    @server.handler
+    def quiet(request):
+        try:
+            yield 1
+            while not request.cancelled:
+                time.sleep(0.005)
+        finally:
+            server.ended.set()
+
+    @server.handler
+    def busy(request):
+        try:
+            while True:
+                yield bytes(request.params[0])
+        finally:
+            server.ended.set()
+
+    @server.handler
+    async def quiet_later(request):
+        try:
+            yield 1
+            await asyncio.sleep(1000)
+        finally:
+            server.ended.set()
+
+    @server.handler
+    async def busy_later(request):
+        try:
+            while True:
+                yield bytes(request.params[0])
+        finally:
+            server.ended.set()
+
+    return server
+
+
+ENDLESS = [("quiet", None), ("busy", [0]), ("busy", [100_000]), ("quiet_later", None), ("busy_later", [100_000])]
+
+
 @contextlib.contextmanager
 def serving(**options):
     with make_server(**options) as server:

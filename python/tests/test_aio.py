@@ -1,8 +1,10 @@
 """framecall.aio.Client: many calls in flight, cancelled, late, over TLS, in several loops."""
 
+import array
 import asyncio
 import collections.abc
 import gc
+import mmap
 import os
 import socket
 import ssl
@@ -13,7 +15,7 @@ import time
 import framecall
 import framecall.aio
 import pytest
-from serving import answering, make_server, serving
+from serving import ENDLESS, answering, make_endless_server, make_server, serving
 
 try:
     import uvloop
@@ -89,6 +91,163 @@ def test_large_bodies(server, run):
     run(main())
 
 
+def bodies(size):
+    """Bodies of `size` bytes, of every kind that Python has, and the layouts that they are sent with."""
+    content = os.urandom(size)
+    pages = mmap.mmap(-1, size)
+    pages[:] = content
+    doubles = array.array("d", bytes(size))
+    yield content, content, 1
+    yield bytearray(content), content, 1
+    yield memoryview(content), content, 1
+    yield memoryview(content).cast("B", (2, size // 2)), content, 1
+    yield pages, content, 1
+    yield doubles, bytes(size), 1
+    yield memoryview(doubles), bytes(size), 1
+    np = pytest.importorskip("numpy")
+    one = np.frombuffer(content, ">u2")
+    yield memoryview(one), content, 1
+    for whole in (one, one.reshape(2, -1), np.frombuffer(content, "M8[s]"), np.frombuffer(content, "S8")):
+        yield whole, content, 1
+    yield np.asfortranarray(one.reshape(2, -1)), content, 1
+    yield {"a": one, "b": one.reshape(2, -1)}, content + content, 2
+
+
+@pytest.mark.parametrize("size", [8, 65_536 - 8, 65_536, 800_000])
+def test_bodies_of_every_kind(server, run, size):
+    async def main():
+        async with framecall.aio.Client(server.address, timeout=20) as client:
+            for body, content, copies in bodies(size):
+                reply = await client.request("tell", body=body)
+                assert reply.result["size"] >= size * copies
+                if size > 64 or copies == 1:
+                    assert bytes(reply.body) == content or copies == 2
+                async with client.stream("converse", sending=True) as stream:
+                    assert await stream.send(1, body=body)
+                    await stream.finish_sending()
+                    assert sum([part.body.nbytes async for part in stream]) == reply.result["size"]
+                assert await client.call("add", 1) == 2
+
+    run(main())
+
+
+def test_a_body_that_cannot_be_sent_sends_nothing(server, run):
+    """What fails in front of the first byte leaves the connection as it was; what fails behind it ends the connection."""
+
+    async def main():
+        async with framecall.aio.Client(server.address, timeout=20) as client:
+            assert await client.call("add", 1) == 2
+            session = client._session
+            for wrong in (5, "text", [1], memoryview(bytes(200_000))[::2], {"a": 1}):
+                with pytest.raises((TypeError, BufferError)):
+                    await client.call("echo", body=wrong)
+                with pytest.raises((TypeError, BufferError)):
+                    await client.stream("converse", body=wrong).__anext__()
+            assert session.in_flight == 0
+            waiting = asyncio.ensure_future(client.call("sleep_later", 20))
+            assert await client.call("add", 1) == 2 and client._session is session
+            try:
+                session.transport.write_eof()
+                await client.call("echo", body=bytes(100_000))
+            except RuntimeError:  # of asyncio; uvloop closes the connection by itself
+                pass
+            except framecall.UnavailableError:
+                pass
+            with pytest.raises(framecall.UnavailableError):
+                await waiting
+            assert session.in_flight == 0 and session.closing
+            assert await client.call("add", 1) == 2 and client._session is not session
+
+    run(main())
+
+
+@pytest.fixture(scope="module")
+def endless():
+    with make_endless_server() as server:
+        yield server
+
+
+@pytest.mark.parametrize(("method", "params"), ENDLESS)
+def test_an_abandoned_stream_is_cancelled(endless, run, method, params):
+    async def left_by_break(client):
+        async for _ in client.stream(method, params):
+            break
+
+    async def left_by_an_exception(client):
+        with pytest.raises(KeyError):
+            async for _ in client.stream(method, params):
+                raise KeyError
+
+    async def forgotten(client):
+        stream = client.stream(method, params)
+        assert await stream.__anext__()
+
+    async def forgotten_in_a_cycle(client):
+        stream = client.stream(method, params)
+        assert await stream.__anext__()
+        stream.itself = stream
+        del stream
+        await asyncio.get_running_loop().run_in_executor(None, gc.collect)
+
+    async def left_by_with(client):
+        async with client.stream(method, params) as stream:
+            assert await stream.__anext__()
+
+    async def cancelled(client):
+        stream = client.stream(method, params)
+        assert await stream.__anext__()
+        stream.cancel()
+        assert [part async for part in stream] == [] and stream.metadata == {}
+
+    async def main():
+        async with framecall.aio.Client(endless.address, timeout=20) as client:
+            for leave in (
+                left_by_break,
+                left_by_an_exception,
+                forgotten,
+                forgotten_in_a_cycle,
+                left_by_with,
+                cancelled,
+            ):
+                endless.ended.clear()
+                await leave(client)
+                ended = await asyncio.get_running_loop().run_in_executor(None, endless.ended.wait, 10)
+                assert ended, leave.__name__
+                assert client._session.in_flight == 0
+            assert await client.call("echo", 1) == [1]
+
+    run(main())
+
+
+def test_a_task_that_sends_and_one_that_reads_begin_one_call(server, run):
+    async def main():
+        async with framecall.aio.Client(server.address, timeout=20) as client:
+            stream = client.stream("converse", sending=True)
+
+            async def send():
+                for i in range(10):
+                    await stream.send(i)
+                await stream.finish_sending()
+
+            async def read():
+                return [part.value async for part in stream]
+
+            assert (await asyncio.gather(read(), send()))[0] == list(range(10))
+
+    run(main())
+
+
+def test_a_stream_has_the_metadata_of_its_reply(server, run):
+    async def main():
+        async with framecall.aio.Client(server.address) as client:
+            stream = client.stream("tell")
+            assert stream.metadata == {}
+            assert len([part async for part in stream]) == 1
+            assert stream.metadata == {"answered": "yes"}
+
+    run(main())
+
+
 @pytest.mark.parametrize("kind", ["", "_later"])
 def test_streams(server, run, kind):
     async def main():
@@ -120,7 +279,7 @@ def test_a_stream_that_is_not_read_is_held_back(server, run):
             stream = client.stream("count_later", {"n": 200, "size": 100_000})
             first = await stream.__anext__()
             await asyncio.sleep(0.2)
-            assert stream._unread < 4 << 20
+            assert stream._inbox.unread < 4 << 20
             assert first.value == 0 and [part.value async for part in stream] == list(range(1, 200))
             assert await client.call("add", 1) == 2
 
@@ -290,6 +449,9 @@ def test_misuse(server):
     for wrong in ("", "127.0.0.1", "127.0.0.1:99999"):
         with pytest.raises(ValueError):
             framecall.aio.Client(wrong)
+    for several in ([server.address], (server.address, server.address), None):
+        with pytest.raises(TypeError, match="takes a list of addresses"):
+            framecall.aio.Client(several)
 
     async def main(client):
         return await client.call("add", 1)

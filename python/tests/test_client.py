@@ -11,7 +11,7 @@ import time
 
 import framecall
 import pytest
-from serving import answering, make_server, serving
+from serving import ENDLESS, answering, make_endless_server, make_server, serving
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +134,9 @@ def test_misuse(client):
     for wrong in ["", "x", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "unix:", [], ["127.0.0.1:1", "y"]]:
         with pytest.raises(ValueError):
             framecall.Client(wrong)
+    for wrong in ("tcp://127.0.0.1:80", "http://127.0.0.1:80/x", "tcp://[::1]:80"):
+        with pytest.raises(ValueError, match=r"expected HOST:PORT, \[IPV6\]:PORT or unix:PATH, without \w+://"):
+            framecall.Client(wrong)
     with pytest.raises(TypeError):
         framecall.Client(5)
     with pytest.raises(ValueError, match=r"attempts: 1 \.\. 1000, not 0"):
@@ -250,13 +253,68 @@ def test_a_stream_is_held_back(client):
     assert [part.body.nbytes for part in stream] == [100_000] * 300
 
 
+@pytest.mark.parametrize(("method", "params"), ENDLESS)
+def test_an_abandoned_stream_is_cancelled(method, params):
+    def left_by_break(client):
+        for _ in client.stream(method, params):
+            break
+
+    def left_by_an_exception(client):
+        with pytest.raises(KeyError):
+            for _ in client.stream(method, params):
+                raise KeyError
+
+    def forgotten(client):
+        assert next(client.stream(method, params))
+
+    def left_by_with(client):
+        with client.stream(method, params) as stream:
+            assert next(stream)
+
+    def closed(client):
+        stream = client.stream(method, params)
+        assert next(stream)
+        stream.close()
+        assert list(stream) == []
+
+    def cancelled(client):
+        stream = client.stream(method, params)
+        assert next(stream)
+        stream.cancel()
+        assert list(stream) == [] and stream.metadata == {}
+
+    with make_endless_server() as server, framecall.Client(server.address) as client:
+        for leave in (left_by_break, left_by_an_exception, forgotten, left_by_with, closed, cancelled):
+            server.ended.clear()
+            leave(client)
+            assert server.ended.wait(10), leave.__name__
+        assert client.call("echo", 1) == [1]
+
+
 def test_a_stream_that_is_cancelled(client):
+    stream = client.stream("converse", sending=True)
+    assert stream.send(1)
+    assert next(stream).value == 1
+    stream.cancel()
+    assert list(stream) == []
+    with pytest.raises(ValueError):
+        stream.send(2)
+    assert client.call("add", 1) == 2
+
+
+def test_a_child_does_not_cancel_the_streams_of_its_parent(client):
     stream = client.stream("converse", sending=True)
     stream.send(1)
     assert next(stream).value == 1
-    stream.cancel()
-    with pytest.raises(framecall.CancelledError):
-        list(stream)
+    child = os.fork()
+    if child == 0:
+        stream = None
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    stream.send(2)
+    assert next(stream).value == 2
+    stream.finish_sending()
+    assert list(stream) == []
 
 
 def test_a_call_that_is_late(client):

@@ -54,7 +54,7 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.attach(self._loop, asyncio.Future, self.transport.write, self._set_alarm)
+        self.attach(self._loop, asyncio.Future, transport, self._set_alarm)
 
     def buffer_updated(self, nbytes: int) -> None:
         try:
@@ -167,6 +167,8 @@ class Client(_core.AsyncClient):
         ssl: ssl_module.SSLContext | bool | None = None,
         server_hostname: str | None = None,
     ) -> None:
+        if not isinstance(address, str):
+            raise TypeError(f"address: one str, not {address!r:.60}; framecall.Client takes a list of addresses")
         # For files, and to judge the arguments.
         self._files = _client.Client(
             address,
@@ -458,102 +460,150 @@ class Pipeline:
         self._calls.clear()
 
 
+class _Inbox:
+    """The parts of one streamed call that nobody has read yet. The session holds it, and so not the Stream: a Stream that is
+    forgotten cancels its call."""
+
+    def __init__(self) -> None:
+        self.session: _Session | None = None  # none: the call has not begun
+        self.id = 0
+        self.parts: collections.deque[_core.Part] = collections.deque()
+        self.unread = 0
+        self.held = False
+        self.ended = False
+        self.error: BaseException | None = None
+        self.metadata: dict[str, str] = {}
+        self.reader: asyncio.Future[None] | None = None
+
+    # what the compiled part calls
+
+    def deliver(self, part: _core.Part | None, last: bool, metadata: dict[str, str] | None) -> None:
+        if part is not None:
+            self.parts.append(part)
+            self.unread += part.body.nbytes + 256
+            if self.unread > _MAX_UNREAD and not self.held and self.session is not None:
+                self.held = True
+                self.session.hold(1)
+        self.ended = self.ended or last
+        if metadata is not None:
+            self.metadata = metadata
+        self.wake()
+
+    def fail(self, error: BaseException) -> None:
+        self.error, self.ended = error, True
+        self.wake()
+
+    # what the Stream calls
+
+    def wake(self) -> None:
+        if self.reader is not None and not self.reader.done():
+            self.reader.set_result(None)
+
+    def take(self) -> _core.Part:
+        part = self.parts.popleft()
+        self.unread -= part.body.nbytes + 256
+        if self.held and self.unread < _MAX_UNREAD // 4:
+            self.release()
+        return part
+
+    def release(self) -> None:
+        if self.held and self.session is not None:
+            self.held = False
+            self.session.hold(-1)
+
+    def cancel(self) -> None:
+        if not self.ended and self.session is not None:
+            self.session.cancel(self.id)
+        self.ended = True
+        self.error = None
+        self.parts.clear()
+        self.release()
+        self.wake()
+
+
 class Stream:
-    """One streamed call: an asynchronous iterator over the parts of its reply. One task at a time reads, one sends."""
+    """One streamed call: an asynchronous iterator over the parts of its reply. One task at a time reads, one sends.
+
+    A stream that is left before its end, by `break`, by an exception or with `async with`, cancels its call.
+    """
 
     def __init__(self, client: Client, method: str, params: Any, options: dict[str, Any]) -> None:
         self._client = client
         self._call = (method, params)
         self._options = options
-        self._session: _Session | None = None  # none: it has not begun
-        self._id = 0
         self._sending: bool = options["sending"]
-        self._parts: collections.deque[_core.Part] = collections.deque()
-        self._unread = 0
-        self._held = False
-        self._ended = False
-        self._error: BaseException | None = None
-        self._reader: asyncio.Future[None] | None = None
+        self._inbox = _Inbox()
+        self._beginning: asyncio.Lock | None = None
 
     async def _begin(self) -> _Session:
-        if self._session is None:
-            session = await self._client._ready(self._options["timeout"])
-            self._id = session.start_stream(self, *self._call, **self._options)
-            self._session = session
-        return self._session
+        inbox = self._inbox
+        if inbox.session is not None:
+            return inbox.session
+        if self._beginning is None:
+            self._beginning = asyncio.Lock()
+        async with self._beginning:  # the task that reads and the one that sends may both come first
+            if inbox.session is None:
+                session = await self._client._ready(self._options["timeout"])
+                inbox.id = session.start_stream(inbox, *self._call, **self._options)
+                inbox.session = session
+        return inbox.session
 
-    # what the compiled part calls
-
-    def deliver(self, part: _core.Part | None, last: bool) -> None:
-        if part is not None:
-            self._parts.append(part)
-            self._unread += part.body.nbytes + 256
-            if self._unread > _MAX_UNREAD and not self._held and self._session is not None:
-                self._held = True
-                self._session.hold(1)
-        self._ended = self._ended or last
-        self._wake()
-
-    def fail(self, error: BaseException) -> None:
-        self._error, self._ended = error, True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+    def __del__(self) -> None:
+        inbox = self._inbox
+        if inbox.session is None or (inbox.ended and not inbox.held):
+            return
+        loop = inbox.session._loop
+        if asyncio._get_running_loop() is loop:
+            inbox.cancel()
+        elif not loop.is_closed():  # the garbage collector runs on any thread
+            loop.call_soon_threadsafe(inbox.cancel)
 
     def __aiter__(self) -> Stream:
         return self
 
     async def __anext__(self) -> _core.Part:
-        await self._begin()
-        while not self._parts and not self._ended:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        if not self._parts:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
-            raise StopAsyncIteration
-        part = self._parts.popleft()
-        self._unread -= part.body.nbytes + 256
-        if self._held and self._unread < _MAX_UNREAD // 4:
-            self._release()
-        return part
+        inbox = self._inbox
+        if not inbox.ended:
+            await self._begin()
+        while not inbox.parts and not inbox.ended:
+            inbox.reader = asyncio.get_running_loop().create_future()
+            await inbox.reader
+        if inbox.parts:
+            return inbox.take()
+        if inbox.error is not None:
+            error, inbox.error = inbox.error, None
+            raise error
+        raise StopAsyncIteration
 
-    def _release(self) -> None:
-        if self._held and self._session is not None:
-            self._held = False
-            self._session.hold(-1)
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Behind the last part: the metadata of the reply, a dict of strings; before it and without any, an empty one."""
+        return self._inbox.metadata
 
     async def send(self, value: Any = None, *, body: Any = None) -> bool:
         """Sends a part; only with `sending`, and before finish_sending(): ValueError. False: the server has answered already
-        and takes no more, iterating tells what."""
+        and takes no more; iterating returns the answer."""
         if not self._sending:
             raise ValueError("send() to a stream whose parts are all sent, or without sending=True")
         session = await self._begin()
-        if self._ended:
+        if self._inbox.ended:
             return False
-        session.send_part(self._id, value, body, True)
+        session.send_part(self._inbox.id, value, body, True)
         await session.writable()
-        return not self._ended
+        return not self._inbox.ended
 
     async def finish_sending(self) -> None:
         """No more parts will be sent."""
-        session = await self._begin()
-        if self._sending and not self._ended:
-            session.send_part(self._id, None, None, False)
+        if self._sending and not self._inbox.ended:
+            session = await self._begin()
+            if not self._inbox.ended:
+                session.send_part(self._inbox.id, None, None, False)
         self._sending = False
 
     def cancel(self) -> None:
-        """Tells the server that the rest is not wanted. Iterating then ends."""
-        if not self._ended and self._session is not None:
-            self._session.cancel(self._id)
+        """Cancels the call. Iterating then ends, and send() raises ValueError."""
         self._sending = False
-        self._ended = True
-        self._parts.clear()
-        self._release()
-        self._wake()
+        self._inbox.cancel()
 
     async def __aenter__(self) -> Stream:
         await self._begin()
