@@ -125,16 +125,6 @@ void wait_for_connection(CallObject* call) {
   call->state = CallObject::State::connecting;
 }
 
-// The value of the StopIteration that is set; throws what else is.
-Ref stop_value() {
-  if (!PyErr_ExceptionMatches(PyExc_StopIteration)) throw PyError();
-  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &error, &trace);
-  PyErr_NormalizeException(&type, &error, &trace);
-  const Ref kept_type(type), kept_error(error), kept_trace(trace);
-  return own(PyObject_GetAttrString(error, "value"));
-}
-
 // One step: what is to be waited for; or, with `done`, the answer. `step(awaited)`: what the coroutine of the client does next.
 template <class Step>
 Ref go_on(CallObject* call, bool& done, Step step) {

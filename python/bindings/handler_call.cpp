@@ -22,7 +22,8 @@
 namespace framecall::python {
 namespace {
 
-constexpr int result_depth = 2;  // the header is level 1
+constexpr int result_depth = 2;   // the header is level 1
+constexpr int failure_depth = 3;  // of the data: the error is level 2
 
 [[noreturn]] void refuse(const std::string& what) { throw CallError(ErrorCode::invalid_params, what); }
 
@@ -181,6 +182,16 @@ void take_body(Handlers& handlers, Response& response, PyObject* object) {
   response.layout = body.layout();
 }
 
+void check_metadata(PyObject* metadata) {
+  Py_ssize_t position = 0;
+  PyObject *key = nullptr, *value = nullptr;
+  bool fits = PyDict_Check(metadata) != 0;
+  while (fits && PyDict_Next(metadata, &position, &key, &value) != 0) {
+    fits = PyUnicode_Check(key) && PyUnicode_Check(value);
+  }
+  if (!fits) raise(PyExc_TypeError, "the metadata of a Response must be a dict of strings, not %.200R", metadata);
+}
+
 // framecall.Response(result, body, metadata, digest)
 Response from_response(Handlers& handlers, PyObject* value) {
   const auto attribute = [value](const char* name) { return own(PyObject_GetAttrString(value, name)); };
@@ -189,8 +200,13 @@ Response from_response(Handlers& handlers, PyObject* value) {
   write_value(response.result, attribute("result").get(), result_depth);
   take_body(handlers, response, attribute("body").get());
   const Ref metadata = attribute("metadata"), digest = attribute("digest");
-  if (metadata.get() != Py_None) write_value(response.metadata, metadata.get(), result_depth);
-  response.digest = PyObject_IsTrue(digest.get()) == 1;
+  if (metadata.get() != Py_None) {
+    check_metadata(metadata.get());
+    write_value(response.metadata, metadata.get(), result_depth);
+  }
+  const int wants_digest = PyObject_IsTrue(digest.get());
+  if (wants_digest < 0) throw PyError();
+  response.digest = wants_digest != 0;
   return response;
 }
 
@@ -294,16 +310,20 @@ std::string names_of(const std::vector<Handler::Parameter>& parameters) {
   return names.empty() ? "none" : names;
 }
 
+// Null: its default.
 Ref body_argument(const Handler& handler, Request& request) {
+  if (request.body().empty() && request.layout().empty()) {
+    if (handler.body_default) return Ref();
+    if (handler.body_optional) return none();
+  }
   if (handler.body == Handler::Body::bytes) {
     return own(PyBytes_FromStringAndSize(request.body().data(), static_cast<Py_ssize_t>(request.body().size())));
   }
   Ref view = view_of(request.take_body());
   if (handler.body == Handler::Body::view) return view;
   const Ref layout = request.layout().empty() ? own(PyDict_New()) : read_value(request.layout());
-  const Ref make = function_of("_arrays", handler.body == Handler::Body::array ? "array" : "arrays");
   try {
-    return own(PyObject_CallFunctionObjArgs(make.get(), view.get(), layout.get(), nullptr));
+    return own(PyObject_CallFunctionObjArgs(handler.body_maker, view.get(), layout.get(), nullptr));
   } catch (const PyError&) {  // a caller that lies about dtype or shape
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) throw;
     PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
@@ -320,7 +340,7 @@ class Arguments {
     stack_.push_back(nullptr);  // room for a self
     if (has_body()) {
       body_ = body_argument(handler, request);
-      add_named(handler.body_key, body_.get());
+      if (body_) add_named(handler.body_key, body_.get());
     }
     if (!request.params_text().empty()) params_ = read_value(request.params_text());
     if (!params_ || PyList_CheckExact(params_.get())) {
@@ -437,15 +457,18 @@ Failure python_failure(const Handler& handler) {
   PyErr_NormalizeException(&type, &error, &trace);
   const Ref kept_type(type), kept_error(error), kept_trace(trace);
   Failure failure{static_cast<std::int64_t>(ErrorCode::internal_error), "the handler failed", {}};
-  if (trace != nullptr) PyException_SetTraceback(error, trace);
+  if (trace != nullptr && PyException_SetTraceback(error, trace) != 0) PyErr_Clear();
   try {
     const Ref describe = function_of("_server", "failure");
     const Ref told =
         own(PyObject_CallFunction(describe.get(), "sOi", handler.name.c_str(), error, handler.debug ? 1 : 0));
-    failure.code = PyLong_AsLongLong(PyTuple_GET_ITEM(told.get(), 0));
-    failure.message = message_text(text_of(PyTuple_GET_ITEM(told.get(), 1)));
-    failure.data = text_of(PyTuple_GET_ITEM(told.get(), 2));
-  } catch (const PyError&) {
+    PyObject *message = nullptr, *data = nullptr;
+    long long code = 0;
+    if (PyArg_ParseTuple(told.get(), "LUO", &code, &message, &data) == 0) throw PyError();
+    Failure described{code, message_text(text_of(message)), {}};
+    if (data != Py_None) write_value(described.data, data, failure_depth);
+    return described;
+  } catch (const PyError&) {  // an error that cannot be put into words
     PyErr_WriteUnraisable(handler.function);
   }
   return failure;
@@ -464,8 +487,12 @@ Failure failure_of(const Handler& handler) {
   }
 }
 
-void check_wanted(const Request& request) {
+// What can be said of a call before its handler runs.
+void check_call(const Handler& handler, const Request& request, const Stream* stream) {
   if (request.cancelled()) throw CallError(ErrorCode::cancelled, "cancelled before it began");
+  if (handler.generates && stream != nullptr && !stream->accepts_parts()) {
+    throw CallError(ErrorCode::invalid_request, "the answer is a stream, and the request lacks \"stream\": true");
+  }
 }
 
 // ---- a task on the loop
@@ -536,8 +563,8 @@ Ref make_task(const Handler& handler, PyObject* awaitable, PyObject* task_type, 
 }
 
 void start_task(Handlers& handlers, const Handler& handler, Request&& request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop) {
-  check_wanted(request);
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop, bool shared) {
+  check_call(handler, request, stream.get());
   const std::stop_token stop = request.stop_token();
   const bool streams = stream != nullptr;
   Ref self;
@@ -546,6 +573,7 @@ void start_task(Handlers& handlers, const Handler& handler, Request&& request, c
     const Ref drive = function_of("_server", "drive");
     awaitable = own(PyObject_CallFunctionObjArgs(drive.get(), awaitable.get(), self.get(), nullptr));
   }
+  if (shared) awaitable = own(PyObject_CallOneArg(function_of("_server", "contain").get(), awaitable.get()));
   const Ref task = make_task(handler, awaitable.get(), task_type, loop);
   const Ref pending = make_pending(handlers, handler, reply);
   static PyObject* const add_name = PyUnicode_InternFromString("add_done_callback");
@@ -557,11 +585,19 @@ void start_task(Handlers& handlers, const Handler& handler, Request&& request, c
   });
 }
 
+// The next value of an iterator, or null at its end; then `result` is what a generator returned.
+Ref next_value(PyObject* iterator, Ref& result) {
+  Ref value(Py_TYPE(iterator)->tp_iternext(iterator));
+  if (value) return value;
+  result = PyErr_Occurred() != nullptr ? stop_value() : none();
+  return Ref();
+}
+
 }  // namespace
 
 void run_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply) {
   try {
-    check_wanted(request);
+    check_call(handler, request, nullptr);
     Ref self;
     const Ref result = call_function(handlers, handler, std::move(request), nullptr, self);
     reply(to_response(handlers, result.get()));
@@ -571,9 +607,9 @@ void run_call(Handlers& handlers, const Handler& handler, Request request, const
 }
 
 void begin_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop) {
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop, bool shared) {
   try {
-    start_task(handlers, handler, std::move(request), reply, std::move(stream), task_type, loop);
+    start_task(handlers, handler, std::move(request), reply, std::move(stream), task_type, loop, shared);
   } catch (...) {
     reply.fail(failure_of(handler));
   }
@@ -588,21 +624,18 @@ Response run_stream(Handlers& handlers, const Handler& handler, Request& request
     if (self) as_request(self.get())->stream.reset();
   };
   try {
+    check_call(handler, request, &stream);
     Ref result = call_function(handlers, handler, std::move(request), shared, self);
-    if (!PyIter_Check(result.get())) {
-      let_go();
-      return to_response(handlers, result.get());
+    if (PyIter_Check(result.get())) {
+      const Ref parts = std::move(result);
+      while (const Ref value = next_value(parts.get(), result)) {
+        Part part = to_part(handlers, value.get());
+        const WithoutGil without_gil;
+        stream.write(std::move(part));
+      }
     }
-    for (;;) {
-      const Ref value(PyIter_Next(result.get()));
-      if (!value) break;
-      Part part = to_part(handlers, value.get());
-      const WithoutGil without_gil;
-      stream.write(std::move(part));
-    }
-    if (PyErr_Occurred() != nullptr) throw PyError();
     let_go();
-    return Response();
+    return to_response(handlers, result.get());
   } catch (...) {
     let_go();
     const Failure failure = failure_of(handler);

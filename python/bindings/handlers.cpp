@@ -202,7 +202,7 @@ void Handlers::wake_later(PyObject* future) { push_to_loop({nullptr, future}); }
 
 void Handlers::cancel_later(PyObject* task) { push_to_loop({nullptr, task, true}); }
 
-void Handlers::run_on_loop(PyObject* task_type, PyObject* loop) {
+void Handlers::run_on_loop(PyObject* task_type, PyObject* loop, bool shared) {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t size = ::read(loop_descriptor_, &count, sizeof count);
   std::vector<LoopJob> jobs;
@@ -212,8 +212,8 @@ void Handlers::run_on_loop(PyObject* task_type, PyObject* loop) {
   }
   for (LoopJob& job : jobs) {
     if (const auto call = std::move(job.call)) {
-      begin_call(*this, *call->handler, std::move(call->request), call->reply, std::move(call->stream), task_type,
-                 loop);
+      begin_call(*this, *call->handler, std::move(call->request), call->reply, std::move(call->stream), task_type, loop,
+                 shared);
       continue;
     }
     const Ref object(job.object);

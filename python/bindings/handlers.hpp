@@ -33,18 +33,22 @@ struct Handler {
     PyObject* check;  // of what the kind alone does not tell: a predicate, or null
     std::string expected;
   };
-  enum class Body : std::uint8_t { none, view, bytes, array, arrays };
+  enum class Body : std::uint8_t { none, view, bytes, made };
 
   std::string name;
   PyObject* function = nullptr;
-  bool takes_request = false;     ///< gets the Request, instead of values
-  bool asynchronous = false;      ///< gives something to await, or an asynchronous iterator
-  bool streams = false;           ///< gives parts, or reads them
-  bool any_parameters = false;    ///< *args or **kwargs: nothing is checked
-  bool debug = false;             ///< errors carry the traceback
-  Body body = Body::none;         ///< what its parameter `body` gets
-  PyObject* body_key = nullptr;   ///< "body"
-  PyObject* task_name = nullptr;  ///< of asyncio tasks
+  bool takes_request = false;      ///< gets the Request, instead of values
+  bool asynchronous = false;       ///< gives something to await, or an asynchronous iterator
+  bool streams = false;            ///< gives parts, or reads them
+  bool generates = false;          ///< gives parts, whatever it is asked
+  bool any_parameters = false;     ///< *args or **kwargs: nothing is checked
+  bool debug = false;              ///< errors carry the traceback
+  Body body = Body::none;          ///< what its parameter `body` gets
+  PyObject* body_maker = nullptr;  ///< makes it of the bytes and their layout
+  bool body_optional = false;      ///< gets None without a body
+  bool body_default = false;       ///< or its default
+  PyObject* body_key = nullptr;    ///< "body"
+  PyObject* task_name = nullptr;   ///< of asyncio tasks
   std::vector<Parameter> parameters;
 };
 
@@ -79,8 +83,9 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
 
   /// Readable when there is something to do.
   int loop_descriptor() const { return loop_descriptor_; }
-  /// Starts what has come: task_type(coroutine, loop=loop) for each call; without the loop, if it is None.
-  void run_on_loop(PyObject* task_type, PyObject* loop);
+  /// Starts what has come: task_type(coroutine, loop=loop) for each call; without the loop, if it is None. `shared`: the loop
+  /// is the program's own, and shall not be ended by a handler.
+  void run_on_loop(PyObject* task_type, PyObject* loop, bool shared);
   /// A body for a reply: borrowed if it is large.
   Buffer hold(PyObject* object, std::string_view bytes);
 
@@ -134,7 +139,7 @@ void run_call(Handlers& handlers, const Handler& handler, Request request, const
 Response run_stream(Handlers& handlers, const Handler& handler, Request& request, Stream& stream);
 /// The same for a handler on the loop: makes a task.
 void begin_call(Handlers& handlers, const Handler& handler, Request request, const Responder& reply,
-                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop);
+                std::shared_ptr<Stream> stream, PyObject* task_type, PyObject* loop, bool shared);
 
 void add_handler_types(PyObject* module);
 

@@ -241,6 +241,20 @@ void write_sequence(std::string& out, PyObject* list_or_tuple, int depth) {
   out += ']';
 }
 
+// One of NumPy's numbers as one of Python's; null for everything else.
+Ref number_of(PyObject* value) {
+  static PyObject* const numpy_name = PyUnicode_InternFromString("numpy");
+  PyObject* const numpy = PyDict_GetItemWithError(PyImport_GetModuleDict(), numpy_name);
+  if (numpy == nullptr || numpy == Py_None) return Ref();
+  const Ref generic = own(PyObject_GetAttrString(numpy, "generic"));
+  const int is_one = PyObject_IsInstance(value, generic.get());
+  if (is_one < 0) throw PyError();
+  if (is_one == 0) return Ref();
+  Ref item = own(PyObject_CallMethod(value, "item", nullptr));
+  const bool fits = PyBool_Check(item.get()) || PyLong_CheckExact(item.get()) || PyFloat_CheckExact(item.get());
+  return fits ? std::move(item) : Ref();
+}
+
 [[noreturn]] void refuse(PyObject* value) {
   const Ref type = own(PyObject_GetAttrString(value, "__class__"));
   const Ref name = own(PyObject_GetAttrString(type.get(), "__name__"));
@@ -253,7 +267,9 @@ void write_value(std::string& out, PyObject* value, int depth) {
   if (write_scalar(out, value)) return;
   if (PyDict_Check(value)) return write_dict(out, value, depth);
   if (PyList_Check(value) || PyTuple_Check(value)) return write_sequence(out, value, depth);
-  refuse(value);
+  const Ref number = number_of(value);
+  if (!number) refuse(value);
+  write_scalar(out, number.get());
 }
 
 void write_header(std::string& out, PyObject* header) {

@@ -57,6 +57,15 @@ Ref function_of(const char* module, const char* name) {
   return own(PyObject_GetAttrString(found.get(), name));
 }
 
+Ref stop_value() {
+  if (!PyErr_ExceptionMatches(PyExc_StopIteration)) throw PyError();
+  PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &error, &trace);
+  PyErr_NormalizeException(&type, &error, &trace);
+  const Ref kept_type(type), kept_error(error), kept_trace(trace);
+  return own(PyObject_GetAttrString(error, "value"));
+}
+
 namespace {
 
 #if PY_VERSION_HEX < 0x030a0000
@@ -96,6 +105,11 @@ void set_python_error() noexcept {
     try {
       set_remote_error(error);
     } catch (...) {  // no memory, most likely
+    }
+  } catch (const CallError& error) {  // of a handler's stream: its caller is gone
+    try {
+      set_remote_error(RemoteError(static_cast<std::int64_t>(error.code()), error.what(), error.data()));
+    } catch (...) {
     }
   } catch (const UnavailableError& error) {
     try {

@@ -60,6 +60,8 @@ void set_python_error() noexcept;
 
 /// A function of the package's own modules, `framecall.MODULE.NAME`: looked up when it is needed, for what is rare.
 Ref function_of(const char* module, const char* name);
+/// The value of the StopIteration that is set; throws PyError for what else is.
+Ref stop_value();
 inline Ref none() { return borrow(Py_None); }
 inline Ref to_str(std::string_view text) {
   return own(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));

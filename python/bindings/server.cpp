@@ -52,8 +52,8 @@ class PythonServer {
     server().start();
   }
   int loop_descriptor() const { return handlers_->loop_descriptor(); }
-  void run_on_loop(const py::object& task_type, const py::object& loop) {
-    handlers_->run_on_loop(task_type.ptr(), loop.ptr());
+  void run_on_loop(const py::object& task_type, const py::object& loop, bool shared) {
+    handlers_->run_on_loop(task_type.ptr(), loop.ptr(), shared);
   }
   void drain() { server().drain(); }
   void wait() {
@@ -134,8 +134,7 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
 
 Handler::Body body_kind(const std::string& name) {
   if (name == "bytes") return Handler::Body::bytes;
-  if (name == "array") return Handler::Body::array;
-  if (name == "arrays") return Handler::Body::arrays;
+  if (name == "made") return Handler::Body::made;
   return name == "view" ? Handler::Body::view : Handler::Body::none;
 }
 
@@ -147,9 +146,14 @@ void PythonServer::add(const py::dict& description) {
   handler->takes_request = description["takes_request"].cast<bool>();
   handler->asynchronous = description["asynchronous"].cast<bool>();
   handler->streams = description["streams"].cast<bool>();
+  handler->generates = description["generates"].cast<bool>();
   handler->any_parameters = description["any_parameters"].cast<bool>();
   handler->debug = description["debug"].cast<bool>();
   handler->body = body_kind(description["body"].cast<std::string>());
+  const py::object maker = description["body_maker"];
+  handler->body_maker = maker.is_none() ? nullptr : maker.ptr();
+  handler->body_optional = description["body_optional"].cast<bool>();
+  handler->body_default = description["body_default"].cast<bool>();
   handler->body_key = PyUnicode_InternFromString("body");
   handler->task_name = to_str(handler->name).release();
   PyUnicode_InternInPlace(&handler->task_name);

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+import typing
 
 import framecall
 import framecall.aio
@@ -132,6 +133,101 @@ def test_what_cannot_be_sent(client):
         client.call("back", body={"a": 1})
     with pytest.raises(framecall.RemoteError, match="cannot be sent"):
         client.call("objects")
+
+
+def test_numbers_of_numpy_are_numbers():
+    server = framecall.Server("127.0.0.1:0")
+
+    @server.method
+    def number(which: int):
+        return NUMBERS[which]
+
+    @server.method
+    def inside():
+        return {"mean": np.float32(0.5), "count": [np.int64(3)], "any": np.bool_(True)}
+
+    @server.method
+    def odd():
+        return [np.complex64(1)]
+
+    @server.method
+    def parts():
+        yield np.int32(1)
+        return framecall.Response(np.float16(2), metadata={"a": "b"})
+
+    with server, framecall.Client(server.address) as client:
+        for i, number in enumerate(NUMBERS):
+            value = client.call("number", i)
+            assert value == number and type(value) in (bool, int, float)
+            assert client.call("echo", number, [number]) == [number, [number]]
+            assert client.request("echo", {"a": number}).result == {"a": number}
+        assert client.call("inside") == {"mean": 0.5, "count": [3], "any": True}
+        assert [part.value for part in client.stream("parts")] == [1, 2]
+        with pytest.raises(framecall.RemoteError, match="complex64"):
+            client.call("odd")
+        with pytest.raises(TypeError, match=r"params\[0\]\['z'\]: datetime64 has no JSON"):
+            client.call("echo", {"a": np.int8(1), "z": np.datetime64("2026-11-30")})
+
+
+NUMBERS = [np.int8(-5), np.uint64(2**64 - 1), np.float16(0.5), np.float32(1.5), np.float64(0.1), np.bool_(False)]
+
+
+def test_annotations_of_arrays_are_checked():
+    from numpy.typing import NDArray
+
+    server = framecall.Server("127.0.0.1:0")
+
+    @server.method
+    def exact(body: NDArray[np.float32]):
+        return str(body.dtype)
+
+    @server.method
+    def wide(body: NDArray[np.floating]):
+        return str(body.dtype)
+
+    @server.method
+    def several(body: dict[str, NDArray[np.float32]]):
+        return sorted(body)
+
+    @server.method
+    def optional(body: typing.Optional[np.ndarray] = None):
+        return None if body is None else str(body.dtype)
+
+    @server.method
+    def nullable(body: typing.Optional[NDArray[np.int64]]):
+        return None if body is None else str(body.dtype)
+
+    with server, framecall.Client(server.address) as client:
+        single, double, whole = np.ones(2, np.float32), np.ones(2), np.ones(2, np.int64)
+        assert (
+            client.call("exact", body=single) == "float32" and client.call("exact", body=single.astype(">f4")) == ">f4"
+        )
+        assert client.call("wide", body=double) == "float64" and client.call("wide", body=single) == "float32"
+        assert client.call("several", body={"a": single}) == ["a"]
+        for method, body in (
+            ("exact", whole),
+            ("exact", b"1234"),
+            ("wide", whole),
+            ("several", {"a": single, "b": whole}),
+        ):
+            with pytest.raises(
+                framecall.RemoteError, match=r"expected an array of float(32|ing), got one of"
+            ) as caught:
+                client.call(method, body=body)
+            assert caught.value.code == -32602
+        assert client.call("optional") is None and client.call("optional", body=whole) == "int64"
+        assert client.call("nullable") is None and client.call("nullable", body=whole) == "int64"
+        assert client.call("optional", body=np.zeros(0, np.int8)) == "int8"
+        with pytest.raises(framecall.RemoteError, match="expected an array of int64, got one of float32"):
+            client.call("nullable", body=single)
+
+
+def test_echo_keeps_the_arrays(client):
+    for array in ARRAYS:
+        back = client.request("echo", body=array).array()
+        assert back.dtype == array.dtype and back.shape == array.shape and np.array_equal(back, array)
+    back = client.call("echo", body={"a": np.ones(3), "b": np.zeros((2, 2), "i1")})
+    assert back["a"].shape == (3,) and back["b"].dtype == np.int8
 
 
 LIES = [

@@ -3,6 +3,7 @@
 import asyncio
 import collections.abc
 import ctypes
+import functools
 import json
 import logging
 import subprocess
@@ -207,14 +208,315 @@ def test_errors(server, caplog):
     ]
 
 
+class BadData(framecall.RemoteError):
+    def __init__(self):
+        super().__init__(5, "mine", {"a": {1}})
+
+
+class BadCode(framecall.RemoteError):
+    def __init__(self):
+        super().__init__(5, "mine")
+        self.code = 2**70
+
+
+class NoSuper(framecall.RemoteError):
+    def __init__(self):
+        pass
+
+
+class Other(BaseException):
+    pass
+
+
+def deep(levels):
+    value = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+RAISED = [
+    (lambda: framecall.NotFoundError("no such user"), (-32045, "no such user")),
+    (lambda: framecall.NotFoundError(), (-32045, "")),
+    (lambda: framecall.AlreadyExistsError("x", data={"k": 1}), (-32046, "x")),
+    (lambda: framecall.PermissionDeniedError("x"), (-32047, "x")),
+    (lambda: framecall.PermissionDeniedError(-32056, "who are you?"), (-32056, "who are you?")),
+    (lambda: framecall.DeadlineExceededError(message="x"), (-32044, "x")),
+    (lambda: framecall.CancelledError("x"), (-32041, "x")),
+    (lambda: framecall.MethodNotFoundError("x"), (-32601, "x")),
+    (lambda: framecall.RemoteError(2**63 - 1, "x"), (2**63 - 1, "x")),
+    (lambda: framecall.RemoteError(2**70, "x"), (-32603, "code: an integer of 64 bits, not 0x400000000000000000")),
+    (lambda: framecall.RemoteError("x"), (-32603, "RemoteError(code, message, data): the code comes first, as an")),
+    (lambda: framecall.RemoteError(1, "a\udc80"), (1, "a\\udc80")),
+    (lambda: framecall.RemoteError(1, 77), (1, "77")),
+    (lambda: framecall.RemoteError(1, "x", deep(2000)), (-32603, "RemoteError cannot be sent: nested deeper")),
+    (BadData, (-32603, "BadData cannot be sent: data['a']: set has no JSON")),
+    (BadCode, (-32603, "BadCode cannot be sent: code: an integer of 64 bits, not 118059")),
+    (NoSuper, (-32603, "NoSuper cannot be sent: code: an integer of 64 bits, not None")),
+    (NotImplementedError, (-32603, "NotImplementedError")),
+    (lambda: SystemExit(3), (-32603, "3")),
+    (KeyboardInterrupt, (-32603, "KeyboardInterrupt")),
+    (GeneratorExit, (-32603, "GeneratorExit")),
+    (Other, (-32603, "Other")),
+    (StopAsyncIteration, (-32603, "")),
+]
+
+
+def make_raising():
+    """Handlers of every kind that raise RAISED[i]."""
+    # One thread, which the next call meets as the last one left it.
+    server = framecall.Server("127.0.0.1:0", handler_threads=1, debug=True)
+
+    @server.method
+    def plain(i: int):
+        raise RAISED[i][0]()
+
+    @server.method
+    async def later(i: int):
+        raise RAISED[i][0]()
+
+    @server.method
+    async def much_later(i: int):
+        await asyncio.sleep(0.001)
+        raise RAISED[i][0]()
+
+    @server.method
+    def parts(i: int):
+        yield 1
+        raise RAISED[i][0]()
+
+    @server.method
+    async def parts_later(i: int):
+        yield 1
+        await asyncio.sleep(0.001)
+        raise RAISED[i][0]()
+
+    @server.method
+    def add(a: int):
+        return a + 1
+
+    @server.method
+    async def add_later(a: int):
+        await asyncio.sleep(0.001)
+        return a + 1
+
+    return server
+
+
+def check_raised(client, i):
+    code, message = RAISED[i][1]
+    for method in ("plain", "later", "much_later", "parts", "parts_later"):
+        with pytest.raises(framecall.RemoteError) as caught:
+            list(client.stream(method, [i], timeout=20)) if "parts" in method else client.call(method, i, timeout=20)
+        assert caught.value.code == code, method
+        assert caught.value.message.startswith(message), method
+        assert client.call("add", 1, timeout=20) == 2
+        assert client.call("add_later", 1, timeout=20) == 2
+
+
+def test_whatever_a_handler_raises_ends_its_own_call_only():
+    with make_raising() as server, framecall.Client(server.address) as client:
+        for i in range(len(RAISED)):
+            check_raised(client, i)
+
+
+def test_no_handler_ends_the_loop_of_the_program():
+    server = make_raising()
+
+    def work():
+        with framecall.Client(server.address) as client:
+            for i in range(len(RAISED)):
+                if RAISED[i][0] is not KeyboardInterrupt:  # that one is Ctrl-C, and the program's
+                    check_raised(client, i)
+
+    async def main():
+        async with server:
+            await asyncio.get_running_loop().run_in_executor(None, work)
+
+    asyncio.run(main())
+
+
+def test_a_loop_ends_with_handlers_that_do_not_want_to():
+    server = framecall.Server("127.0.0.1:0", drain_timeout=0.05)
+    began = threading.Event()
+
+    @server.method
+    async def stubborn():
+        began.set()
+        try:
+            await asyncio.sleep(100)
+        finally:
+            raise SystemExit
+
+    server.start()
+    with framecall.Client(server.address) as client:
+        client.notify("stubborn")
+        assert began.wait(20)
+    server.stop()
+
+
 def test_texts_that_are_no_unicode():
     logging.disable(logging.ERROR)  # a report of the tests cannot be sent with such a text
     try:
         from framecall._server import failure
 
-        assert failure("x", ValueError("a\udc80"), False) == (-32603, "a\\udc80", '{"type": "ValueError"}')
+        assert failure("x", ValueError("a\udc80"), False) == (-32603, "a\\udc80", {"type": "ValueError"})
     finally:
         logging.disable(logging.NOTSET)
+
+
+def test_a_generator_does_not_run_before_it_is_refused(server):
+    ran = []
+
+    @server.method
+    def parts():
+        ran.append(1)
+        yield 1
+
+    @server.method
+    async def parts_later():
+        ran.append(1)
+        yield 1
+
+    @server.handler
+    def given(request):
+        ran.append(1)
+        yield 1
+
+    client = start(server)
+    for method in ("parts", "parts_later", "given"):
+        code, message = refusal(client, method)
+        assert code == -32600 and '"stream": true' in message
+        assert ran == [], method
+
+
+def test_what_a_generator_returns_is_the_result(server):
+    @server.method
+    def parts(n: int, value: typing.Any = None):
+        yield from range(n)
+        return value
+
+    @server.method
+    def parts_and_more():
+        yield 1
+        return framecall.Response("end", b"body", metadata={"a": "b"})
+
+    @server.method
+    def parts_and_nonsense():
+        yield 1
+        return {1, 2}
+
+    @server.method
+    def iterates():
+        return iter([1])
+
+    client = start(server)
+    assert [part.value for part in client.stream("parts", [2, "end"])] == [0, 1, "end"]
+    assert [part.value for part in client.stream("parts", [0, [5]])] == [[5]]
+    assert [part.value for part in client.stream("parts", [2])] == [0, 1]
+    stream = client.stream("parts_and_more")
+    assert [(part.value, bytes(part.body)) for part in stream] == [(1, b""), ("end", b"body")]
+    assert stream.metadata == {"a": "b"}
+    with pytest.raises(framecall.RemoteError, match="set has no JSON"):
+        list(client.stream("parts_and_nonsense"))
+    with pytest.raises(framecall.RemoteError, match="has no JSON"):
+        client.call("iterates")
+
+
+def test_metadata_is_a_dict_of_strings(server):
+    @server.method
+    def wrong(kind: int):
+        return framecall.Response(1, metadata=[{"a": 1}, ["a"], {1: "a"}, "a"][kind])
+
+    client = start(server)
+    for kind in range(4):
+        assert "must be a dict of strings" in refusal(client, "wrong", kind)[1]
+    assert framecall.Response(1, metadata={}).metadata == {}
+
+
+def test_optional_bodies(server):
+    @server.method
+    def optional(body: typing.Optional[bytes]):
+        return None if body is None else len(body)
+
+    @server.method
+    def default(body: bytes = b"abc"):
+        return len(body)
+
+    @server.method
+    def nothing(body=None, x: int = 0):
+        return [body is None, x]
+
+    client = start(server)
+    assert client.call("optional") is None and client.call("optional", body=b"x") == 1
+    assert client.call("default") == 3 and client.call("default", body=b"x") == 1
+    assert client.call("nothing", 5) == [True, 5] and client.call("nothing", x=5, body=b"x") == [False, 5]
+
+
+def test_callables_of_every_kind(server):
+    class Scaler:
+        def __init__(self, factor):
+            self.factor = factor
+
+        def __call__(self, x: int):
+            """Scales."""
+            return x * self.factor
+
+        def bound(self, x: int):
+            return x + self.factor
+
+    class Later(Scaler):
+        async def __call__(self, x: int):
+            await asyncio.sleep(0)
+            return x * self.factor
+
+    class Parts(Scaler):
+        def __call__(self, n: int):
+            yield from range(n)
+
+    async def add_later(a: int, b: int):
+        return a + b
+
+    def add(a: int, b: int):
+        return a + b
+
+    server.method(functools.partial(add, 10))
+    server.method(functools.partial(functools.partial(add_later), b=5))
+    server.method("scaled")(Scaler(3))
+    server.method(Later(4), name="scaled_later")
+    server.method("parts")(Parts(0))
+    server.method(Scaler(5).bound)
+    server.method("wrapped")(functools.wraps(add)(lambda *args: add(*args)))
+    server.handler("told")(functools.partial(lambda request, more: [request.method, more], more=1))
+
+    @server.method("named")
+    def one():
+        return 1
+
+    @server.handler("other.named", stream=True)
+    def two(request):
+        return sum(part.value for part in request.parts())
+
+    for nameless in (Scaler(1), functools.partial(Scaler(1))):
+        with pytest.raises(TypeError, match=r"Scaler has no name of its own: use @server.method\(\"name\"\)"):
+            server.method(nameless)
+    with pytest.raises(TypeError, match="two names"):
+        server.method("a", name="b")
+
+    client = start(server)
+    assert client.call("add", 1) == 11
+    assert client.call("add_later", 1) == 6
+    assert client.call("scaled", 2) == 6 and client.call("scaled_later", 2) == 8
+    assert refusal(client, "scaled", "x") == (-32602, 'x: expected an integer, got "x"')
+    assert refusal(client, "scaled_later", "x")[0] == refusal(client, "add", "x")[0] == -32602
+    assert [part.value for part in client.stream("parts", [3])] == [0, 1, 2]
+    assert client.call("bound", 1) == 6
+    assert client.call("wrapped", 1, 2) == 3
+    assert client.call("told") == ["told", 1]
+    assert client.call("named") == 1
+    assert {one["name"]: one["summary"] for one in client.call("rpc.discover")["methods"] if "summary" in one}[
+        "scaled"
+    ] == "Scales."
 
 
 def test_a_traceback_only_for_development():

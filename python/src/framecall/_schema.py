@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections.abc
+import functools
 import inspect
 import json
 import sys
 import types
 import typing
 from typing import Any, Callable, Literal, NamedTuple, Union, get_args, get_origin
+
+from framecall import _arrays
 
 _NULL, _BOOL, _INT, _FLOAT, _STR, _LIST, _DICT = (1 << i for i in range(7))
 _ANY = (1 << 7) - 1
@@ -117,39 +120,84 @@ def _union(several: list[_Kind]) -> _Kind:
     return _Kind(kinds, check, expected, {"anyOf": [one.schema for one in several]})
 
 
+def code_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that a callable runs: it has the annotations, and is a generator or a coroutine function or not."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
+
+
 def _annotations(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function)
+        return typing.get_type_hints(code_of(function))
     except Exception:  # names that are not there at run time: nothing is checked then
         return {}
 
 
-def _body(annotation: Any) -> str:
-    """What a parameter called `body` gets: view, bytes, array, arrays."""
+class _Body(NamedTuple):
+    """What a parameter called `body` gets."""
+
+    kind: str
+    """"view", "bytes", or what `make` makes."""
+    make: Callable[[memoryview, dict[str, Any]], Any] | None = None
+
+
+def _body(annotation: Any) -> _Body:
     if annotation is bytes:
-        return "bytes"
+        return _Body("bytes")
+    if get_origin(annotation) in _UNIONS:  # T | None: of the kind of T
+        rest = [one for one in get_args(annotation) if one is not type(None)]
+        return _body(rest[0]) if len(rest) == 1 else _Body("view")
     numpy = sys.modules.get("numpy")
     if numpy is None:
-        return "view"
+        return _Body("view")
     if annotation is numpy.ndarray or get_origin(annotation) is numpy.ndarray:
-        return "array"
+        return _Body("made", _of_type(_arrays.array, _scalar(numpy, annotation)))
     if get_origin(annotation) is dict:
-        return "arrays"
-    return "view"
+        return _Body("made", _of_type(_arrays.arrays, _scalar(numpy, get_args(annotation)[1])))
+    return _Body("view")
+
+
+def _scalar(numpy: Any, annotation: Any) -> Any:
+    """numpy.float32 of NDArray[numpy.float32]; None: any."""
+    of_array = get_args(annotation)
+    of_dtype = get_args(of_array[1]) if len(of_array) == 2 else ()
+    kind = of_dtype[0] if of_dtype else None
+    return kind if isinstance(kind, type) and issubclass(kind, numpy.generic) else None
+
+
+def _of_type(make: Callable[[memoryview, dict[str, Any]], Any], scalar: Any) -> Any:
+    if scalar is None:
+        return make
+
+    def make_checked(body: memoryview, layout: dict[str, Any]) -> Any:
+        made = make(body, layout)
+        for array in made.values() if isinstance(made, dict) else [made]:
+            if not issubclass(array.dtype.type, scalar):
+                raise ValueError(f"expected an array of {scalar.__name__}, got one of {array.dtype}")
+        return made
+
+    return make_checked
 
 
 def describe(function: Callable[..., Any]) -> dict[str, Any]:
     """The parameters of a function, and what it returns, as the compiled server takes them."""
     annotations = _annotations(function)
     parameters: list[dict[str, Any]] = []
-    body = "none"
+    body = _Body("none")
+    body_optional = body_default = False
     any_parameters = False
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             any_parameters = True
             continue
         if name == "body":
-            body = _body(annotations.get(name))
+            annotation = annotations.get(name)
+            body = _body(annotation)
+            body_optional = get_origin(annotation) in _UNIONS and type(None) in get_args(annotation)
+            body_default = parameter.default is not parameter.empty
             continue
         kind = _describe(annotations.get(name, Any))
         parameters.append(
@@ -164,16 +212,19 @@ def describe(function: Callable[..., Any]) -> dict[str, Any]:
             }
         )
     positional_only = any(one.kind == one.POSITIONAL_ONLY for one in inspect.signature(function).parameters.values())
-    if body != "none" and (any_parameters or positional_only):
+    if body.kind != "none" and (any_parameters or positional_only):
         raise TypeError("a function with a parameter `body` gets all of them by name: no *args, **kwargs and no /")
     result = annotations.get("return", Any)
     if get_origin(result) in (collections.abc.Iterator, collections.abc.Generator, collections.abc.AsyncIterator):
         result = get_args(result)[0] if get_args(result) else Any
-    summary = (inspect.getdoc(function) or "").strip().partition("\n")[0]
+    summary = (inspect.getdoc(code_of(function)) or "").strip().partition("\n")[0]
     return {
         "parameters": parameters,
         "any_parameters": any_parameters,
-        "body": body,
+        "body": body.kind,
+        "body_maker": body.make,
+        "body_optional": body_optional,
+        "body_default": body_default,
         "summary": summary,
         "result_schema": json.dumps(_describe(result).schema),
     }

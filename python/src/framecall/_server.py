@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import atexit
 import collections.abc
+import contextlib
+import functools
 import inspect
-import json
 import logging
 import os
 import resource
@@ -130,15 +131,20 @@ class Server:
     @overload
     def method(self, function: _Function) -> _Function: ...
     @overload
-    def method(self, function: None = None, *, name: str | None = None) -> Callable[[_Function], _Function]: ...
-    def method(self, function: _Function | None = None, *, name: str | None = None) -> Any:
-        """Makes a method of a function of plain values. Before start().
+    def method(self, function: str | None = None, *, name: str | None = None) -> Callable[[_Function], _Function]: ...
+    def method(self, function: _Function | str | None = None, *, name: str | None = None) -> Any:
+        """Makes a method of a function of plain values, under its own name or another: `@server.method`,
+        `@server.method("name")`. Before start(). A functools.partial has the name of its function; other callables have to be
+        given one.
 
-        Params come as arguments, by place or by name; annotations such as `int`, `str`, `float | None`, `list[str]`, `Literal`
-        are checked, what does not fit is answered with -32602, and rpc.discover tells all of it. A parameter called `body`
-        gets the body: a memoryview, or what its annotation says: `bytes`, `numpy.ndarray`, a dict of arrays. The result is
-        whatever has a JSON text; bytes-like results, NumPy arrays and dicts of arrays become the reply's body; a Response is
-        both. A generator's values become the parts of a stream. An exception is answered: RemoteError with its code,
+        Params come as arguments, by place or by name. Annotations such as `int`, `str`, `float | None`, `list[str]`, `Literal`
+        are checked: a call that does not fit is answered with -32602. rpc.discover lists them. A parameter called `body` gets
+        the body: a memoryview, or what its annotation asks for: `bytes`, `numpy.ndarray`, `NDArray[numpy.float32]` (other
+        dtypes are answered with -32602), a dict of arrays. Without a body it gets its default, or None for `... | None`.
+
+        The result is whatever has a JSON text, NumPy's numbers too; bytes-like results, NumPy arrays and dicts of arrays
+        become the reply's body; a Response is both. A generator's values become the parts of a stream, and what it returns
+        the stream's result, which the caller gets as the last part. An exception is answered: RemoteError with its code,
         everything else with -32603 and its type and text.
         """
         return self._register(function, name, lambda one: {**_schema.describe(one), "takes_request": False})
@@ -147,18 +153,21 @@ class Server:
     def handler(self, function: _Function) -> _Function: ...
     @overload
     def handler(
-        self, function: None = None, *, name: str | None = None, stream: bool = False
+        self, function: str | None = None, *, name: str | None = None, stream: bool = False
     ) -> Callable[[_Function], _Function]: ...
-    def handler(self, function: _Function | None = None, *, name: str | None = None, stream: bool = False) -> Any:
+    def handler(self, function: _Function | str | None = None, *, name: str | None = None, stream: bool = False) -> Any:
         """Makes a method of a function that gets the Request and returns a Response, or a value as with method(). Before
         start(). `stream`: the caller may send parts behind the request, see Request.parts(); generators have them anyway."""
 
         def describe(one: Callable[..., Any]) -> dict[str, Any]:
-            summary = (inspect.getdoc(one) or "").strip().partition("\n")[0]
+            summary = (inspect.getdoc(_schema.code_of(one)) or "").strip().partition("\n")[0]
             return {
                 "parameters": [],
                 "any_parameters": True,
                 "body": "none",
+                "body_maker": None,
+                "body_optional": False,
+                "body_default": False,
                 "summary": summary,
                 "result_schema": "{}",
                 "takes_request": True,
@@ -168,27 +177,33 @@ class Server:
 
     def _register(
         self,
-        function: Callable[..., Any] | None,
+        function: Callable[..., Any] | str | None,
         name: str | None,
         describe: Callable[[Callable[..., Any]], dict[str, Any]],
         stream: bool = False,
     ) -> Any:
+        if isinstance(function, str):
+            if name is not None:
+                raise TypeError(f"two names for one method: {function!r} and {name!r}")
+            function, name = None, function
         if function is None:
             return lambda one: self._register(one, name, describe, stream)
         if not callable(function):
             raise TypeError(f"a method must be a function, not {type(function).__name__}")
         if self._started:
             raise ValueError("methods are added before the server starts")
-        name = function.__name__ if name is None else name
+        name = _name_of(function) if name is None else name
         if name.startswith(("rpc.", "file.")):
             raise ValueError(f"{name!r}: names that begin with rpc. and file. belong to the protocol")
-        asynchronous = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        code = _schema.code_of(function)
+        generates = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
         description = {
             **describe(function),
             "name": name,
             "function": function,
-            "asynchronous": asynchronous,
-            "streams": stream or inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
+            "asynchronous": inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code),
+            "generates": generates,
+            "streams": stream or generates,
             "debug": self._debug,
         }
         self._server.add(description)
@@ -276,32 +291,44 @@ class _Loop:
     ) -> None:
         self._descriptor = server.loop_descriptor()
         self._thread: threading.Thread | None = None
+        self._ending = False
+        shared = loop is not None
         if loop is None:
             loop = factory()
             # A daemon, as the interpreter waits for others before it lets anybody stop them.
             self._thread = threading.Thread(target=self._run, args=(loop,), name="framecall loop", daemon=True)
         self._loop = loop
         if loop.get_task_factory() is None:
-            loop.add_reader(self._descriptor, server.run_on_loop, asyncio.Task, loop)
+            loop.add_reader(self._descriptor, server.run_on_loop, asyncio.Task, loop, shared)
         else:
-            loop.add_reader(self._descriptor, server.run_on_loop, loop.create_task, None)
+            loop.add_reader(self._descriptor, server.run_on_loop, loop.create_task, None, shared)
         if self._thread is not None:
             self._thread.start()
 
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
         try:
-            loop.run_forever()
+            while not self._ending:
+                try:
+                    loop.run_forever()
+                except (SystemExit, KeyboardInterrupt):  # of a handler, whose call is answered with it
+                    continue
         finally:
             tasks = asyncio.all_tasks(loop)
             for task in tasks:
                 task.cancel()
-            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
+            self._finish(loop, asyncio.gather(*tasks, return_exceptions=True))
+            self._finish(loop, loop.create_task(loop.shutdown_asyncgens()))
             loop.close()
 
+    @staticmethod
+    def _finish(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any]) -> None:
+        while not future.done():
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(future)
+
     def close(self) -> None:
+        self._ending = True
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -320,6 +347,15 @@ class _Loop:
             done.wait()
 
 
+def _name_of(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f'a {type(function).__name__} has no name of its own: use @server.method("name")')
+    return name
+
+
 def _most_connections() -> int:
     """The default, without the warning that a number asked for is above what the limit of descriptors allows."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -334,21 +370,49 @@ def log_line(level: int, line: str) -> None:
     _logger.log(_LEVELS[level], "%s", line)
 
 
-def failure(name: str, error: BaseException, debug: bool) -> tuple[int, str, str]:
-    """What the exception of a handler is answered with: code, message, and data as JSON text."""
+def failure(name: str, error: BaseException, debug: bool) -> tuple[int, str, Any]:
+    """What the exception of a handler is answered with: code, message, and data or None."""
+    if isinstance(error, _Exit):
+        error = error.reason
+    problem = None
     if isinstance(error, _errors.RemoteError):
-        return error.code, error.message, "" if error.data is None else json.dumps(error.data)
+        problem = _errors.unsendable(error)
+        if problem is None:
+            return error.code, _text_of(error.message), error.data
     if isinstance(error, asyncio.CancelledError):
-        return -32041, "the handler was cancelled", ""
+        return -32041, "the handler was cancelled", None
     _logger.error("method %s failed", name, exc_info=error)
     data = {"type": type(error).__name__}
     if debug:
-        data["traceback"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        data["traceback"] = _text_of("".join(traceback.format_exception(type(error), error, error.__traceback__)))
+    if problem is not None:
+        return -32603, f"{type(error).__name__} cannot be sent: {problem}", data
     try:
         text = str(error)
-    except Exception as problem:
-        text = f"{type(error).__name__}, whose text could not be made: {type(problem).__name__}"
-    return -32603, text.encode("utf-8", "backslashreplace").decode(), json.dumps(data)
+    except BaseException as unprintable:
+        text = f"{type(error).__name__}, whose text could not be made: {type(unprintable).__name__}"
+    return -32603, _text_of(text) or type(error).__name__, data
+
+
+def _text_of(value: object) -> str:
+    """As it can be sent: lone surrogates escaped."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+class _Exit(Exception):
+    """A handler's SystemExit, on its way past the program's own event loop."""
+
+    def __init__(self, reason: SystemExit) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+async def contain(handler: Awaitable[Any]) -> Any:
+    """Runs an asynchronous handler on the program's own loop, which a SystemExit would end, and the program with it."""
+    try:
+        return await handler
+    except SystemExit as error:
+        raise _Exit(error) from None
 
 
 def result_body(value: Any) -> Any:
