@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "sockets.hpp"
+
 namespace framecall {
 namespace {
 
@@ -130,6 +132,7 @@ ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
   const std::uint64_t left = left_of(segment);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));
   const int file = segment.file->descriptor();
+  const WithoutSigpipe without_sigpipe;
   ssize_t count = 0;
   do {
     count = ::sendfile(socket, file, &segment.offset, size);

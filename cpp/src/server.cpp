@@ -55,6 +55,16 @@ unsigned processors() {
   return static_cast<unsigned>(std::max(CPU_COUNT(&set), 1));
 }
 
+// An upload beyond the limit of the shell is an error of one file (EFBIG), not the end of the program. A handler that does
+// nothing, and not SIG_IGN, which programs that are started inherit.
+void catch_file_size_signal() {
+  struct sigaction action{};
+  if (::sigaction(SIGXFSZ, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) return;
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGXFSZ, &action, nullptr);
+}
+
 }  // namespace
 
 Protocols Protocols::named(const std::vector<std::string>& names) {
@@ -130,16 +140,13 @@ class Server::Implementation {
   }
 
   void start() {
-    // Signals are the program's: none may end up in a thread of ours.
-    sigset_t all, before;
-    ::sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&all, fault);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    // Our threads run handlers, and a program that a handler starts inherits the signals that its thread blocks: they have
+    // the caller's mask. The kernel gives the program's signals to its main thread as long as that one takes them.
+    catch_file_size_signal();
     state_.start_threads();
     for (auto& loop : loops_) {
       for (std::size_t i = 0; i < loop->thread_count(); ++i) threads_.emplace_back([&loop = *loop] { loop.run(); });
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     for (auto& listener : listeners_) {
       asio::post(first().io, [this, &listener = *listener] { wait_for_connections(listener); });
     }

@@ -210,6 +210,32 @@ TEST(Server, ends_with_grace_on_a_signal_and_at_once_on_the_second) {
   EXPECT_FALSE(fs::exists(root / "a"));
 }
 
+// A program that a handler starts inherits the signals that its thread blocks: `kill` would not end it.
+TEST(Server, blocks_no_signal_where_handlers_run) {
+  const auto blocked = [] {
+    sigset_t mask;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+    std::string numbers;
+    for (int number = 1; number < 32; ++number) {
+      if (::sigismember(&mask, number) == 1) numbers += std::to_string(number) + " ";
+    }
+    return numbers;
+  };
+  auto router = std::make_shared<Router>();
+  router->on("loop", [&] { return blocked(); });
+  router->on_pool("pool", [&] { return blocked(); });
+  router->on_stream("stream", [&](Request&, Stream&) { return Response(Json(blocked())); });
+  ServerOptions options;
+  options.router = router;
+  Running server(std::move(options));
+  Peer peer(server.tcp);
+  for (const std::string method : {"loop", "pool", "stream"}) {
+    peer.send(encode_head(R"({"id": 1, "method": ")" + method + "\"}"));
+    const std::string answer = encode_head(R"({"jsonrpc": "2.0", "id": 1, "result": ")" + blocked() + "\"}");
+    EXPECT_EQ(peer.receive(answer.size()), answer) << method;
+  }
+}
+
 TEST(Server, listens_where_it_is_told_or_says_why_not) {
   TemporaryFolder folder;
   Server server{ServerOptions{}};

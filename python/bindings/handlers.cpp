@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <system_error>
 #include <utility>
 
@@ -43,12 +42,7 @@ Method& Handlers::add(Router& router, std::unique_ptr<Handler> handler) {
 void Handlers::start() {
   loop_descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (loop_descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  // Signals are the main thread's, where Python looks for them.
-  sigset_t all, before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   chores_ = std::thread([this] { work_on_chores(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Handlers::stop() {

@@ -165,3 +165,54 @@ def test_run_ends_with_a_signal(number):
             out, error = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, b"ended\n")
     assert error in (b"", b"drain_timeout: closing 1 connections in the middle\n")
+
+
+CHILDREN = """
+import asyncio, multiprocessing, signal, subprocess, sys
+import framecall
+
+def double(n):
+    return 2 * n
+
+def masks():
+    return subprocess.run(["grep", "-h", "^SigBlk", "/proc/self/status"], stdout=subprocess.PIPE, text=True).stdout
+
+def terminate():
+    with subprocess.Popen(["sleep", "60"]) as child:
+        child.terminate()
+        return child.wait(20)
+
+def pool():
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map(double, [1, 2])
+
+def work():
+    return [masks().split()[1], terminate(), pool()]
+
+server = framecall.Server("127.0.0.1:0")
+
+@server.method
+def plain():
+    return work()
+
+@server.method
+async def later():
+    return work()
+
+@server.method
+def parts():
+    yield work()
+
+if __name__ == "__main__":
+    with server, framecall.Client(server.address, timeout=60) as client:
+        print(client.call("plain") == client.call("later") == work(), next(client.stream("parts")).value)
+"""
+
+
+def test_programs_that_handlers_start(tmp_path):
+    """They inherit no blocked signals: `kill` ends them, and so a pool of multiprocessing does."""
+    (tmp_path / "children.py").write_text(CHILDREN)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "children.py"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout == "True ['0000000000000000', -15, [2, 4]]\n", done.stderr
