@@ -23,6 +23,7 @@ FirstBytes::Verdict FirstBytes::judge(std::string_view bytes, bool quiet, const 
                                       std::uint32_t max_header_size) const {
   // A ClientHello may be as long as a header, so that its fourth byte is 0; its sixth says what it is, where a frame
   // has text.
+  if (bytes == "\x16" && !quiet) return Verdict::undecided;
   if (bytes.starts_with("\x16\x03")) {
     if (bytes.size() < 6) return Verdict::undecided;
     if (bytes[5] == '\x01') return Verdict::tls;
