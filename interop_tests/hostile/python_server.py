@@ -72,11 +72,11 @@ if numpy:
     def several(body: typing.Dict[str, np.ndarray]) -> typing.Dict[str, np.ndarray]:
         return body
 
-text = "listening tcp %s frames\n" % server.address
+announced = "listening tcp %s frames\n" % server.address
 if udp:
-    text += "listening udp %s calls\n" % server.listen_udp("127.0.0.1:0")
+    announced += "listening udp %s calls\n" % server.listen_udp("127.0.0.1:0")
 with server:
-    sys.stdout.write(text)
+    sys.stdout.write(announced)
     sys.stdout.flush()
     while not ended.wait(0.2):
         pass
