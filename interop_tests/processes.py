@@ -218,12 +218,12 @@ class Server:
         return sorted(name for name in os.listdir(self.root) if name != ".framecall")
 
     def parts(self):
-        """Paths below the private folder of files that hold data."""
+        """Paths below the private folder of files that hold data of uploads."""
         found = []
         for folder, _, files in os.walk(os.path.join(self.root, ".framecall")):
             for name in files:
                 path = os.path.join(folder, name)
                 with contextlib.suppress(FileNotFoundError):
-                    if os.lstat(path).st_size:
+                    if name != "usage" and os.lstat(path).st_size:
                         found.append(path)
         return found

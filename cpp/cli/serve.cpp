@@ -28,6 +28,7 @@ struct ServeFlags {
   std::vector<std::string> protocols = {"frames"};
   std::string udp_reply = "upper";
   std::string root, dialect = "default", durability, users, commands;
+  std::vector<std::string> access = {"read", "write"};
   std::string max_header = "1M", max_file, quota, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
   std::string max_body = "64M";
@@ -83,6 +84,14 @@ std::shared_ptr<const CommandTable> commands_of(const ServeFlags& flags) {
   return commands;
 }
 
+FileStoreOptions file_options_of(const ServeFlags& flags) {
+  FileStoreOptions options;
+  options.durability = durability_of(flags.durability);
+  options.access = Access::named(flags.access);
+  if (!flags.quota.empty()) options.quota = parse_size(flags.quota);
+  return options;
+}
+
 ServerOptions options_of(const ServeFlags& flags) {
   ServerOptions options;
   const std::uint64_t max_header = parse_size(flags.max_header);
@@ -92,7 +101,6 @@ ServerOptions options_of(const ServeFlags& flags) {
   }
   options.max_header = static_cast<std::uint32_t>(max_header);
   if (!flags.max_file.empty()) options.max_file = parse_size(flags.max_file);
-  if (!flags.quota.empty()) options.quota = parse_size(flags.quota);
   options.header_timeout = parse_duration(flags.header_timeout);
   options.idle_timeout = parse_duration(flags.idle_timeout);
   options.drain_timeout = parse_duration(flags.drain_timeout);
@@ -196,10 +204,12 @@ constexpr const char* tutorial_hints =
 
 int serve(const ServeFlags& flags) {
   ServerOptions options;
+  FileStoreOptions file_options;
   std::vector<Service> services;
   std::string root = flags.root;
   try {
     options = options_of(flags);
+    file_options = file_options_of(flags);
     services = services_of(flags);
   } catch (const std::invalid_argument& error) {
     complain(error.what());
@@ -209,7 +219,7 @@ int serve(const ServeFlags& flags) {
     root = "received";
     std::filesystem::create_directory(root);
   }
-  if (!root.empty()) options.files = std::make_shared<FileStore>(root, durability_of(flags.durability));
+  if (!root.empty()) options.files = std::make_shared<FileStore>(root, file_options);
   raise_descriptor_limit();
   block_signals();
   Server server(std::move(options));
@@ -304,7 +314,15 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->envname("FRAMECALL_MAX_HEADER");
   command->add_option("--max-file", flags->max_file, "Largest upload, bytes (default: no limit)")
       ->envname("FRAMECALL_MAX_FILE");
-  command->add_option("--quota", flags->quota, "All files of the root together, bytes (default: no limit)")
+  command
+      ->add_option("--access", flags->access,
+                   "What peers may do with the files of the root: read, write, no-replace, no-remove")
+      ->delimiter(',')
+      ->capture_default_str()
+      ->envname("FRAMECALL_ACCESS");
+  command
+      ->add_option("--quota", flags->quota,
+                   "All files, parts and unfinished uploads of the root together, bytes (default: no limit)")
       ->envname("FRAMECALL_QUOTA");
   command->add_option("--max-body", flags->max_body, "Largest body of a call, bytes")
       ->capture_default_str()

@@ -83,8 +83,8 @@ void Conversation::begin_upload(const UploadHead& head, const Header& header) {
   const std::string name = last_part(dialect_, string_value(*head.name, scratch));
   FileStore& files = files_of(options);
   check_file_name(name);
-  check_quota(options, name, head.size);
-  upload_.emplace(files.begin(name));
+  check_max_file(options, name, head.size);
+  upload_.emplace(files.begin(name, head.size));
   size_ = head.size;
   checksum_.clear();
   trailer_.clear();
@@ -225,7 +225,7 @@ void Conversation::publish() {
     answer(dialect_.after_body, {upload.name(), checksum_, {}, upload.size(), {}});
     done();
   };
-  if (connection_.options().files->durability() == Durability::none) {
+  if (connection_.options().files->options().durability == Durability::none) {
     upload_->publish();
     const FileStore::Upload upload = std::move(*upload_);
     upload_.reset();

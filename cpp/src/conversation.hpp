@@ -8,7 +8,7 @@
 
 #include "framecall/dialect.hpp"
 #include "framecall/digest.hpp"
-#include "framecall/file_store.hpp"
+#include "framecall/file_upload.hpp"
 #include "framecall/header.hpp"
 
 namespace framecall {

@@ -80,14 +80,10 @@ FileStore& files_of(const ServerOptions& options) {
   return *options.files;
 }
 
-void check_quota(const ServerOptions& options, std::string_view name, std::uint64_t size) {
+void check_max_file(const ServerOptions& options, std::string_view name, std::uint64_t size) {
   limit(options.max_file, size,
         "file \"" + printable(name) + "\" of " + std::to_string(size) + " bytes: max_file is " +
             std::to_string(options.max_file));
-  if (options.quota >= std::uint64_t{INT64_MAX}) return;
-  const std::uint64_t all = files_of(options).used_space(name) + size;
-  limit(options.quota, all,
-        "all files together would have " + std::to_string(all) + " bytes: quota is " + std::to_string(options.quota));
 }
 
 IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::string_view digest,
@@ -96,10 +92,8 @@ IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::s
   FileStore& files = files_of(options);
   const Params params(all, {"name", "size", "offset", "sha256", "if_exists"});
   name_ = params.name();
-  const auto size = params.size("size");
-  if (!size) refuse("parameter size is missing");
-  size_ = *size;
   const std::uint64_t offset = params.size("offset").value_or(0);
+  size_ = params.size("size").value_or(offset + body_size);  // two numbers below 2^63
   if (offset > size_ || body_size != size_ - offset) {
     refuse("a body of " + std::to_string(body_size) + " bytes, where size " + std::to_string(size_) + " and offset " +
            std::to_string(offset) + " leave another number");
@@ -110,14 +104,14 @@ IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::s
     refuse("parameter if_exists: expected \"replace\" or \"reject\", got " + printable(if_exists, 40));
   }
   replace_ = if_exists == "replace";
-  check_quota(options, name_, size_);
+  check_max_file(options, name_, size_);
   const std::uint64_t free = files.free_space();
   limit(free, body_size, "a body of " + std::to_string(body_size) + " bytes: the disk has " + std::to_string(free));
-  if (offset == size_ && size_ > 0 && sha256_ && files.partial_size(name_) == 0) return;
+  if (offset == size_ && size_ > 0 && sha256_ && files.partial_size(name_) != size_) return;
   if (!replace_ && files.exists(name_)) {
     throw CallError(ErrorCode::already_exists, "\"" + printable(name_) + "\" is there already");
   }
-  upload_.emplace(files.resume(name_, offset));
+  upload_.emplace(files.resume(name_, offset, size_));
   if (offset == 0) sum_.emplace(DigestKind::sha256);
   if (body_sha256_) body_sum_.emplace(DigestKind::sha256);
 }
@@ -150,7 +144,11 @@ Response IncomingFile::finish(const std::stop_token& stop) {
 // The attempt before was cut off when the file had its name, and its sender did not learn it.
 Response IncomingFile::compare_with_what_is_there(const std::stop_token& stop) const {
   if (files_->holds(name_, size_, *sha256_, durability_, stop)) return answer(*sha256_);
-  throw CallError(ErrorCode::aborted, "\"" + printable(name_) + "\": there is no part of it here", R"({"offset": 0})");
+  const std::uint64_t right = files_->partial_size(name_);
+  throw CallError(
+      ErrorCode::aborted,
+      "\"" + printable(name_) + "\": neither the file nor a part of " + std::to_string(size_) + " bytes is here",
+      "{\"offset\": " + std::to_string(right) + "}");
 }
 
 Response IncomingFile::answer(const std::string& sha256) const {

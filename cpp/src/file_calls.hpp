@@ -10,7 +10,7 @@
 
 #include "framecall/call.hpp"
 #include "framecall/digest.hpp"
-#include "framecall/file_store.hpp"
+#include "framecall/file_upload.hpp"
 #include "framecall/server_options.hpp"
 
 namespace framecall {
@@ -52,8 +52,8 @@ struct OutgoingFile {
 /// The options' files; throws CallError(failed_precondition) where there are none.
 FileStore& files_of(const ServerOptions& options);
 
-/// Throws CallError(resource_exhausted) if a file of this name and size is one too large, or too much for the quota.
-void check_quota(const ServerOptions& options, std::string_view name, std::uint64_t size);
+/// Throws CallError(resource_exhausted) if a file of this size is one too large. (Its FileStore looks at the quota.)
+void check_max_file(const ServerOptions& options, std::string_view name, std::uint64_t size);
 
 /// These wait for the disk.
 OutgoingFile get_file(FileStore& files, const Json& params);

@@ -130,8 +130,10 @@ class FileClient::Implementation {
         return send(file, path, name, size, offset, sha256, options);
       } catch (const RemoteError& error) {
         const bool busy = error.code() == static_cast<int>(ErrorCode::unavailable);
-        if (!options.resume || attempt >= busy_attempts || offset == 0) throw;
-        if (busy) {
+        if (!options.resume || attempt > busy_attempts || offset == 0) throw;
+        if (busy && attempt == busy_attempts) {
+          offset = 0;  // somebody else keeps it: it is not ours
+        } else if (busy) {
           pause();
         } else if (error.code() == static_cast<int>(ErrorCode::aborted)) {
           offset = parse_json(error.data()).value("offset", std::uint64_t{0});

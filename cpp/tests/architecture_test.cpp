@@ -19,8 +19,8 @@ const std::vector<std::set<std::string>> floors = {
     {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text",
      "suggestion"},                                       // text and values
     {"dialect", "dialect_file", "first_bytes", "frame"},  // bytes to events
-    {"call", "file_options", "file_store", "folder", "method", "parameters", "part_file", "reply", "responder",
-     "router", "users"},  // files, calls as values
+    {"call", "file_options", "file_store", "file_upload", "file_usage", "folder", "method", "parameters", "part_file",
+     "reply", "responder", "router", "store_folders", "users"},  // files, calls as values
     {"async_link", "calls",           "client_call",  "client_connection", "client_options", "command_table",
      "connection", "connection_pool", "conversation", "event_loop",        "file_calls",     "lead",
      "out_queue",  "peer_stream",     "reply_reader", "server_options",    "sockets",        "stream",

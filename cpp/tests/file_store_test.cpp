@@ -1,4 +1,4 @@
-#include "framecall/file_store.hpp"
+#include "framecall/file_upload.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <ctime>
 #include <filesystem>
@@ -100,7 +102,7 @@ TEST(FileStore, a_file_appears_whole_and_replaces_the_old_one_whole) {
   for (const Durability durability : {Durability::none, Durability::close, Durability::full}) {
     TemporaryFolder root;
     FileStore files(root.path(), durability);
-    EXPECT_EQ(files.durability(), durability);
+    EXPECT_EQ(files.options().durability, durability);
     EXPECT_EQ(files.root(), root.path());
     make_file(root / "a", "the old one, which is longer");
     FileStore::Upload upload = files.begin("a");
@@ -402,6 +404,321 @@ TEST(FileStore, work_that_nobody_waits_for_stops) {
   FileStore::Upload part = files.resume("part", 0);
   part.write("x");
   EXPECT_EQ(refusal([&] { part.sha256(stop.get_token()); }).first, ErrorCode::cancelled);
+}
+
+FileStoreOptions with_quota(std::uint64_t quota) {
+  FileStoreOptions options;
+  options.durability = Durability::none;
+  options.quota = quota;
+  return options;
+}
+
+void cut(FileStore& files, std::string_view name, std::string_view content) {
+  FileStore::Upload upload = files.resume(name, 0, content.size() + 1);
+  upload.write(content);
+}
+
+TEST(FileStore, a_strangers_byte_neither_locks_nor_shortens_a_part) {
+  TemporaryFolder root;
+  FileStore files(root.path(), Durability::none);
+  FileStore::Upload before = files.resume("f", 0);  // and keeps it open
+  before.write("!");
+  cut(files, "f", "half");
+  FileStore::Upload after = files.resume("f", 0);
+  after.write("?");
+  EXPECT_EQ(files.partial_size("f"), 4u);
+  FileStore::Upload owner = files.resume("f", 4);
+  owner.write(" and half");
+  owner.publish();
+  EXPECT_EQ(content_of(root / "f"), "half and half");
+  {
+    const FileStore::Upload gone = std::move(before);
+  }
+  {
+    const FileStore::Upload gone = std::move(after);
+  }
+  EXPECT_EQ(files.partial_size("f"), 1u) << "the longest of what was cut off later";
+}
+
+TEST(FileStore, of_two_parts_the_longer_one_stays) {
+  TemporaryFolder root;
+  FileStore files(root.path(), Durability::none);
+  for (const char* content : {"123", "1", "12345", "1234"}) cut(files, "f", content);
+  EXPECT_EQ(files.partial_size("f"), 5u);
+  EXPECT_EQ(parts_in(root.path()).size(), 1u);
+  store(files, "f", "1");
+  EXPECT_EQ(files.partial_size("f"), 5u);
+  FileStore::Upload whole = files.resume("f", 0);
+  whole.write("123456");
+  whole.publish();
+  EXPECT_EQ(files.partial_size("f"), 0u) << "it is of no use any more";
+}
+
+TEST(FileStore, an_upload_that_is_stuck_is_gone_on_with_by_another) {
+  TemporaryFolder root;
+  FileStore files(root.path(), Durability::none);
+  FileStore::Upload stuck = files.resume("f", 0);
+  stuck.write("half");
+  EXPECT_EQ(files.partial_size("f"), 4u);
+  EXPECT_EQ(refusal([&] { files.resume("f", 3); }).first, ErrorCode::aborted);
+  EXPECT_EQ(refusal([&] { files.resume("f", 4); }).first, ErrorCode::unavailable) << "it was written to just now";
+  const fs::path part = parts_in(root.path()).at(0);
+  fs::last_write_time(part, fs::last_write_time(part) - std::chrono::seconds(2));
+  FileStore::Upload other = files.resume("f", 4);
+  other.write("+half");
+  EXPECT_EQ(refusal([&] { stuck.write("-half"); }).first, ErrorCode::aborted);
+  EXPECT_EQ(refusal([&] { stuck.publish(); }).first, ErrorCode::aborted);
+  {
+    const FileStore::Upload gone = std::move(stuck);
+  }
+  other.publish();
+  EXPECT_EQ(content_of(root / "f"), "half+half");
+  EXPECT_TRUE(parts_in(root.path()).empty());
+}
+
+TEST(FileStore, what_can_be_resumed_outlives_a_kill) {
+  TemporaryFolder root;
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    FileStore files(root.path(), Durability::none);
+    FileStore::Upload upload = files.resume("f", 0);
+    upload.write("half");
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  FileStore files(root.path(), Durability::none);
+  EXPECT_EQ(files.partial_size("f"), 4u);
+  EXPECT_EQ(instances_in(root.path()).size(), 1u);
+}
+
+TEST(FileStore, a_part_with_a_second_name_is_not_written_through) {
+  TemporaryFolder root, outside;
+  FileStore files(root.path(), Durability::none);
+  cut(files, "f", "half");
+  const fs::path part = parts_in(root.path()).at(0);
+  fs::remove(part);
+  make_file(outside / "victim", "vict");
+  fs::create_hard_link(outside / "victim", part);
+  EXPECT_EQ(files.partial_size("f"), 0u);
+  const auto [code, text] = refusal([&] { files.resume("f", 4); });
+  EXPECT_EQ(code, ErrorCode::failed_precondition);
+  EXPECT_NE(text.find("hard link"), std::string::npos) << text;
+  EXPECT_EQ(content_of(outside / "victim"), "vict");
+  fs::create_symlink(outside / "victim", part);
+  EXPECT_EQ(refusal([&] { files.resume("f", 4); }).first, ErrorCode::failed_precondition);
+  fs::create_hard_link(outside / "victim", part);
+  cut(files, "f", "1");
+  EXPECT_EQ(files.partial_size("f"), 1u) << "it does not stand in the way either";
+  EXPECT_EQ(content_of(outside / "victim"), "vict");
+}
+
+TEST(FileStore, a_root_that_was_replaced_is_refused) {
+  for (const bool by_link : {true, false}) {
+    TemporaryFolder folder;
+    const fs::path root = folder / "root", other = folder / "other";
+    fs::create_directory(root);
+    fs::create_directory(other);
+    make_file(other / "secret", "secret");
+    FileStore files(root);
+    fs::remove_all(root);
+    by_link ? fs::create_directory_symlink(other, root) : fs::rename(other, root);
+    const std::string expected = std::string("the root folder was replaced by ") +
+                                 (by_link ? "a link" : "another folder") + " while the server was running: restart it";
+    EXPECT_EQ(refusal([&] { files.begin("a"); }), std::pair(ErrorCode::failed_precondition, expected));
+    EXPECT_EQ(refusal([&] { files.list(); }), std::pair(ErrorCode::failed_precondition, expected));
+    EXPECT_FALSE(fs::exists(root / ".framecall"));
+  }
+}
+
+TEST(FileStore, a_root_that_is_a_link_is_resolved_once) {
+  TemporaryFolder folder;
+  for (const char* name : {"one", "two"}) fs::create_directory(folder / name);
+  fs::create_directory_symlink(folder / "one", folder / "link");
+  FileStore files(folder / "link");
+  EXPECT_EQ(files.root(), folder / "link");
+  fs::remove(folder / "link");
+  fs::create_directory_symlink(folder / "two", folder / "link");
+  store(files, "a", "a");
+  fs::remove_all(folder / "one");
+  fs::create_directory(folder / "one");
+  store(files, "b", "b");
+  EXPECT_EQ(content_of(folder / "one" / "b"), "b");
+  EXPECT_TRUE(fs::is_empty(folder / "two"));
+}
+
+TEST(FileStore, a_private_folder_of_another_user_is_refused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root makes files of another user";
+  TemporaryFolder root;
+  fs::create_directories(root / ".framecall" / "parts");
+  ASSERT_EQ(::chown((root / ".framecall" / "parts").c_str(), 12345, 12345), 0);
+  EXPECT_THROW(FileStore(root.path()), std::system_error);
+}
+
+TEST(FileStore, a_quota_counts_what_is_there_and_what_is_promised) {
+  TemporaryFolder root;
+  make_file(root / "old", std::string(300, 'o'));
+  FileStore files(root.path(), with_quota(1000));
+  EXPECT_EQ(files.used_space(), 300u);
+  {
+    FileStore::Upload first = files.begin("first", 400);
+    EXPECT_EQ(files.used_space(), 700u) << "before a byte of it is there";
+    FileStore::Upload second = files.resume("second", 0, 300);
+    EXPECT_EQ(refusal([&] { files.begin("third", 1); }),
+              std::pair(ErrorCode::resource_exhausted,
+                        "all files, parts and unfinished uploads together would have 1001 bytes: quota is 1000"s));
+    first.write(std::string(400, 'f'));
+    first.publish();
+    second.write("half");
+  }
+  EXPECT_EQ(files.used_space(), 704u) << "a part counts as long as it is there";
+  FileStore::Upload second = files.resume("second", 4, 300);
+  EXPECT_EQ(files.used_space(), 1000u);
+  second.write(std::string(296, 's'));
+  second.publish();
+  EXPECT_EQ(files.used_space(), 1000u);
+  files.remove("first");
+  EXPECT_EQ(files.used_space(), 600u);
+  FileStore::Upload unknown = files.begin("unknown");
+  EXPECT_EQ(refusal([&] { unknown.write(std::string(401, 'u')); }).first, ErrorCode::resource_exhausted);
+  unknown.write(std::string(400, 'u'));
+  unknown.publish();
+  EXPECT_EQ(files.used_space(), 1000u);
+}
+
+TEST(FileStore, a_file_makes_room_for_one_that_replaces_it_but_not_for_many) {
+  TemporaryFolder root;
+  FileStore files(root.path(), with_quota(1000));
+  store(files, "f", std::string(900, '1'));
+  {
+    FileStore::Upload upload = files.resume("f", 0, 1000);
+    EXPECT_EQ(refusal([&] { files.resume("f", 0, 900); }).first, ErrorCode::resource_exhausted);
+    upload.write(std::string(1000, '2'));
+    upload.publish();
+  }
+  EXPECT_EQ(files.used_space(), 1000u);
+  {
+    FileStore::Upload cut_off = files.resume("f", 0, 1000);
+    cut_off.write(std::string(500, '3'));
+  }
+  EXPECT_EQ(files.used_space(), 1000u) << "a part that there is no room for is not kept";
+  EXPECT_EQ(files.partial_size("f"), 0u);
+  FileStore::Upload upload = files.begin("f", 1000);
+  files.remove("f");
+  FileStore::Upload other = files.begin("g", 600);
+  upload.write(std::string(1000, '4'));
+  EXPECT_EQ(refusal([&] { upload.publish(); }).first, ErrorCode::resource_exhausted) << "its room is gone";
+  EXPECT_FALSE(fs::exists(root / "f"));
+}
+
+TEST(FileStore, stores_of_one_root_share_its_quota) {
+  TemporaryFolder root;
+  FileStore one(root.path(), with_quota(1000));
+  std::optional<FileStore> two(std::in_place, root.path(), with_quota(1000));
+  store(one, "a", std::string(400, 'a'));
+  FileStore::Upload upload = one.begin("b", 300);
+  EXPECT_EQ(two->used_space(), 700u);
+  EXPECT_EQ(refusal([&] { two->begin("c", 301); }).first, ErrorCode::resource_exhausted);
+  two->remove("a");
+  store(*two, "c", std::string(100, 'c'));
+  EXPECT_EQ(one.used_space(), 400u);
+  two.reset();
+  EXPECT_EQ(one.used_space(), 400u);
+  two.emplace(root.path(), with_quota(1000));
+  EXPECT_EQ(two->used_space(), 400u);
+}
+
+TEST(FileStore, a_quota_is_right_after_a_kill) {
+  TemporaryFolder root;
+  FileStore alive(root.path(), with_quota(1000));
+  store(alive, "a", std::string(100, 'a'));
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    FileStore files(root.path(), with_quota(1000));
+    store(files, "b", std::string(100, 'b'));
+    FileStore::Upload upload = files.resume("c", 0, 700), plain = files.begin("d", 100);
+    upload.write("half");
+    plain.write("half");
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(alive.used_space(), 200u) << "what it had promised is void";
+  FileStore next(root.path(), with_quota(1000));
+  EXPECT_EQ(next.used_space(), 204u) << "counted anew, with the part that can be resumed";
+  EXPECT_EQ(alive.used_space(), 204u);
+}
+
+TEST(FileStore, a_quota_holds_against_many_threads) {
+  TemporaryFolder root;
+  FileStore files(root.path(), with_quota(5000));
+  std::atomic<int> stored{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      for (int j = 0; j < 20; ++j) {
+        try {
+          FileStore::Upload upload = files.begin(std::to_string(i) + "-" + std::to_string(j), 100);
+          upload.write(std::string(100, 'x'));
+          upload.publish();
+          ++stored;
+        } catch (const CallError& error) {
+          EXPECT_EQ(error.code(), ErrorCode::resource_exhausted) << error.what();
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(files.used_space(), static_cast<std::uint64_t>(stored) * 100);
+  EXPECT_LE(stored, 50);
+  EXPECT_GE(stored, 40);
+}
+
+TEST(FileStore, does_only_what_its_access_says) {
+  TemporaryFolder root;
+  make_file(root / "old", "old");
+  const auto opened = [&](const std::vector<std::string>& words) {
+    FileStoreOptions options;
+    options.access = Access::named(words);
+    return FileStore(root.path(), options);
+  };
+  const auto code = [](auto call) { return refusal(call).first; };
+  {
+    FileStore files = opened({"read"});
+    EXPECT_EQ(files.list().files.size(), 1u);
+    EXPECT_EQ(files.open("old").size(), 3u);
+    EXPECT_EQ(code([&] { files.begin("new"); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.resume("new", 0); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.partial_size("new"); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.remove("old"); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.holds("old", 3, "", Durability::none); }), ErrorCode::permission_denied);
+  }
+  {
+    FileStore files = opened({"write"});
+    EXPECT_EQ(refusal([&] { files.open("old"); }),
+              std::pair(ErrorCode::permission_denied, "the access of this server does not include read"s));
+    EXPECT_EQ(code([&] { files.list(); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.stat("old"); }), ErrorCode::permission_denied);
+    store(files, "new", "new");
+    files.remove("new");
+  }
+  {
+    FileStore files = opened({"no-replace", "no-remove"});
+    EXPECT_EQ(files.open("old").size(), 3u);
+    EXPECT_EQ(code([&] { files.remove("old"); }), ErrorCode::permission_denied);
+    EXPECT_EQ(code([&] { files.begin("old"); }), ErrorCode::already_exists);
+    EXPECT_EQ(code([&] { files.resume("old", 0); }), ErrorCode::already_exists);
+    FileStore::Upload late = files.begin("late");
+    store(files, "late", "first");
+    late.write("second");
+    EXPECT_EQ(code([&] { late.publish(); }), ErrorCode::already_exists);
+    EXPECT_EQ(content_of(root / "late"), "first");
+  }
+  EXPECT_EQ(content_of(root / "old"), "old");
+  EXPECT_TRUE(parts_in(root.path()).empty());
 }
 
 }  // namespace

@@ -58,7 +58,9 @@ inline std::string some_bytes(std::size_t size, unsigned seed = 1) {
 inline std::vector<std::filesystem::path> parts_in(const std::filesystem::path& root) {
   std::vector<std::filesystem::path> parts;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(root / ".framecall")) {
-    if (entry.is_regular_file() && entry.path().filename() != "lock") parts.push_back(entry.path());
+    if (entry.is_regular_file() && entry.path().filename() != "lock" && entry.path().filename() != "usage") {
+      parts.push_back(entry.path());
+    }
   }
   return parts;
 }

@@ -109,23 +109,26 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
     if (!given.is_none()) value = to_timeout(given.ptr());
   };
   const py::object root = get("root"), durability = get("durability");
-  Durability level = Durability::close;
+  FileStoreOptions files;
   if (!durability.is_none()) {
     const auto name = durability.cast<std::string>();
     if (name != "none" && name != "close" && name != "full") {
       raise(PyExc_ValueError, "durability: none, close, full, not %R", durability.ptr());
     }
-    level = name == "none" ? Durability::none : name == "close" ? Durability::close : Durability::full;
-    options.put_durability = level;
+    files.durability = name == "none" ? Durability::none : name == "close" ? Durability::close : Durability::full;
+    options.put_durability = files.durability;
   }
-  if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), level);
+  if (const py::object access = get("access"); !access.is_none()) {
+    files.access = Access::named(access.cast<std::vector<std::string>>());
+  }
+  size("quota", files.quota, 0);
+  if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), files);
   size("threads", options.threads, 1);
   size("max_header", options.max_header, 2, largest_max_header_size);
   size("max_body", options.max_body, 0);
   size("max_in_flight", options.max_in_flight, 1);
   size("max_streams", options.max_streams, 1);
   size("max_file", options.max_file, 0);
-  size("quota", options.quota, 0);
   size("max_connections", options.max_connections, 1);
   duration("header_timeout", options.header_timeout);
   duration("idle_timeout", options.idle_timeout);

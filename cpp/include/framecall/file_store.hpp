@@ -17,12 +17,12 @@
 namespace framecall {
 
 /// A root folder. Uploads grow in `ROOT/.framecall/INSTANCE/` (0700), which is this object's own and locked while it
-/// lives, so that several servers may share one root; what dead servers left there is removed at the start, at once
-/// for those of this host, after a day for others. Links, FIFOs and devices under a name are replaced, never written
-/// through; folders are kept. Thread-safe.
+/// lives, so that several servers may share one root. What dead servers left there is removed, or becomes a part, at the start:
+/// at once for those of this host, after a day for others. Links, FIFOs and devices under a name are replaced, never written
+/// through; folders are kept. What the options do not allow is a CallError(permission_denied). Thread-safe.
 class FileStore {
  public:
-  class Upload;
+  class Upload;  ///< see file_upload.hpp
   class Download;
   struct Entry {
     std::string name;
@@ -34,20 +34,22 @@ class FileStore {
     std::uint64_t left_out = 0;  ///< files with the prefix whose names check_file_name() refuses
   };
 
-  /// Throws std::system_error unless `root` is a folder that can be written to.
+  /// Throws std::system_error unless `root` is a folder that can be written to. A link to one is resolved here, once. With a
+  /// quota all files are counted, unless another server of the root that has one is alive.
+  FileStore(std::filesystem::path root, const FileStoreOptions& options);
   explicit FileStore(std::filesystem::path root, Durability durability = Durability::close);
   ~FileStore();
   FileStore(const FileStore&) = delete;
 
-  /// A file on its way in. Throws CallError for a bad name, a folder under the name, or what the system refuses.
-  /// A root folder that was removed and made again is found again.
-  Upload begin(std::string_view name);
+  /// A file on its way in; `size`, if it is known, is reserved in the quota. Throws CallError for a bad name, a folder under
+  /// the name, or what the system refuses. A root folder that was removed and made again is found again.
+  Upload begin(std::string_view name, std::uint64_t size = 0);
   /// The same for a file whose part stays when it is cut off, so that a later attempt can go on: for 24 hours, also over a
-  /// restart and for other servers of this root. `offset`: bytes that are there already; 0 begins anew, others must be what
-  /// there is, else CallError(aborted) with the right one as `offset` in its data. While somebody else writes the same part,
-  /// this one is an Upload as by begin(), and for other offsets CallError(unavailable).
-  Upload resume(std::string_view name, std::uint64_t offset);
-  /// Bytes of a part that was cut off; 0: there is none.
+  /// restart and for other servers of this root. Of several parts of one name the longest stays. `offset`: bytes that are there
+  /// already, of a part, or of an upload of this process that has been stuck for a second; 0 begins anew. Another offset is
+  /// CallError(aborted) with the right one as `offset` in its data; a part that is being written, CallError(unavailable).
+  Upload resume(std::string_view name, std::uint64_t offset, std::uint64_t size = 0);
+  /// Bytes of a part that was cut off, or else of the largest upload under way; 0: there is none.
   std::uint64_t partial_size(std::string_view name);
 
   /// A regular file, open for reading: it stays as it is now, whatever happens to its name. Throws CallError for a bad
@@ -70,25 +72,30 @@ class FileStore {
   void remove(std::string_view name);
   /// Bytes that the disk has room for.
   std::uint64_t free_space();
-  /// Bytes of all regular files but the one of this name. Looks at each of them.
-  std::uint64_t used_space(std::string_view but);
+  /// Bytes of all files, parts and unfinished uploads, if there is a quota.
+  std::uint64_t used_space();
 
   const std::filesystem::path& root() const { return root_; }
-  Durability durability() const { return durability_; }
+  const FileStoreOptions& options() const { return options_; }
 
  private:
   struct Folders;
   std::shared_ptr<Folders> folders();
-  template <class Open>
-  auto with_folders(std::string_view name, Open open);
+  std::string shown() const { return "root folder " + root_.string(); }
   void reopen(const std::shared_ptr<Folders>& stale);
+  Upload begin_upload(std::string_view name, std::uint64_t size, const std::string& hash);
+  static std::optional<Upload> resume_part(const std::shared_ptr<Folders>& folders, std::string_view name,
+                                           const std::string& hash, std::uint64_t offset, std::uint64_t size);
+  static std::optional<Upload> resume_attempt(const std::shared_ptr<Folders>& folders, std::string_view name,
+                                              const std::string& hash, std::uint64_t offset, std::uint64_t size);
+  Download open_file(std::string_view name);
   template <class Scan>
   auto scanned(Scan scan);
   static std::vector<std::string> first_names(int root, std::string_view prefix, std::string_view after,
                                               std::size_t limit, const std::stop_token& stop, Listing& listing);
 
-  std::filesystem::path root_;
-  Durability durability_;
+  const std::filesystem::path root_, resolved_;
+  const FileStoreOptions options_;
   std::mutex mutex_;  // of folders_
   std::shared_ptr<Folders> folders_;
 };
@@ -117,51 +124,6 @@ class FileStore::Download {
   int descriptor_;
   std::uint64_t size_ = 0, offset_ = 0, length_ = 0;
   std::int64_t mtime_ = 0;
-};
-
-/// A part file. Without publish() it leaves nothing behind, unless it can be resumed. One thread at a time.
-class FileStore::Upload {
- public:
-  Upload(Upload&&) noexcept;
-  Upload& operator=(Upload&&) = delete;
-  ~Upload();
-
-  /// Appends. Throws CallError with the text of the errno.
-  void write(std::string_view bytes);
-  /// Gives the file its name, replacing what was there. May wait for the disk, see Durability. Throws CallError; the
-  /// old file is then untouched (unless only the flush of the folder failed).
-  void publish() { publish(durability_, true); }
-  /// The same, pushed to the disk as far as this says. Without `replace` CallError(already_exists) if the name is taken; the
-  /// part is removed then.
-  void publish(Durability durability, bool replace);
-  /// The SHA-256 of all that is in it, read once more from its start: lower-case hexadecimal digits. Throws CallError, also
-  /// (cancelled) when `stop` is set.
-  std::string sha256(const std::stop_token& stop = {}) const;
-  /// Nothing of it is of use: it leaves nothing behind, though it could be resumed.
-  void discard() { kept_ = false; }
-
-  const std::string& name() const { return name_; }
-  /// With what earlier attempts brought.
-  std::uint64_t size() const { return size_; }
-
- private:
-  friend class FileStore;
-  Upload(std::shared_ptr<Folders> folders, Durability durability, std::string name, std::string part, int descriptor,
-         bool kept = false);
-  int part_folder() const;
-  void flush_part();
-  void close_part();
-  bool take_free_name() const;
-  [[noreturn]] void fail(const char* what, int errno_value) const;
-
-  std::shared_ptr<Folders> folders_;
-  Durability durability_;
-  std::string name_;
-  std::string part_;  // name in the instance's folder
-  int descriptor_;    // -1 once closed
-  bool resumable_;    // in the folder of those that can be gone on with
-  bool kept_;         // and stays there
-  std::uint64_t size_ = 0;
 };
 
 }  // namespace framecall

@@ -65,7 +65,6 @@ struct ServerOptions {
   std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
   std::size_t max_in_flight = 128;                                      ///< calls of a connection that wait for answers
   std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload
-  std::uint64_t quota = std::uint64_t{INT64_MAX};                       ///< bytes of all files together
   std::size_t max_connections = 10000;                                  ///< clamped below the limit of descriptors
   std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  ///< from the first byte of a head to its last
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(600);   ///< without progress; 0: never
