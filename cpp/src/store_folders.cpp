@@ -22,7 +22,7 @@ namespace {
 constexpr const char* private_folder = ".framecall";
 constexpr const char* parts_folder = "parts";  // of uploads that can be resumed, shared by all servers of the root
 constexpr const char* lock_file = "lock";
-constexpr std::size_t hash_size = 64;
+constexpr std::size_t part_key_size = 64;
 constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
 constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
 constexpr std::int64_t stuck_after = 1'000'000'000;   // nanoseconds
@@ -221,7 +221,7 @@ void FileStore::Folders::remove_left_overs(std::int64_t now) {
     const Descriptor folder = open_folder(parent.get(), name.c_str());
     if (!folder || !is_left_over(folder.get(), name, host, now)) continue;
     for (const std::string& file : names_in(folder.get())) {
-      if (file.size() > hash_size && file[hash_size] == '.') keep_part(folder.get(), file, file.substr(0, hash_size));
+      if (file.size() > part_key_size && file[part_key_size] == '.') keep_part(folder.get(), file, file.substr(0, part_key_size));
     }
     remove_instance(parent.get(), name.c_str(), folder.get());
   }
