@@ -1,10 +1,12 @@
 import asyncio
+import os
 
 import numpy
 
 import framecall
 
-server = framecall.Server("127.0.0.1:8080", root=".")  # root: files go there, file.put and uploads
+os.makedirs("received", exist_ok=True)  # a folder of its own: what peers write must not lie where code is loaded from
+server = framecall.Server("127.0.0.1:8080", root="received")  # root: file.put and uploads go there
 
 
 @server.method

@@ -295,6 +295,124 @@ def test_a_put_whose_connection_is_stuck_is_gone_on_with(files):
     assert stored(server, "f") == body
 
 
+def test_one_open_file_for_a_connection(serve):
+    server = serve("--threads", "1")
+    size, calls = 8 << 20, 40
+    body = peers.content(1, size)
+    with Caller(server.port) as caller:
+        caller.put("f", body)
+        before = descriptors(server)
+        readers = [Caller(server.port) for _ in range(5)]
+        for reader in readers:
+            for _ in range(calls):
+                reader.begin("file.get", {"name": "f"})
+        for reader in readers:
+            wait_until(lambda: reader.sock.recv(1, socket.MSG_PEEK), "the first answer is on its way")
+        assert descriptors(server) <= before + 2 * len(readers), "its socket, and one file"
+        assert caller.call("file.stat", name="f")["size"] == size
+        # All of them are answered, in the end; and a call that is cancelled in the queue is, too.
+        reader = readers[0]
+        reader.sock.sendall(reference.encode({"method": "rpc.cancel", "params": {"id": calls}}, b""))
+        whole = {}
+        for _ in range(6):
+            prefix = reader.stream.read(4)
+            reply = json.loads(reader.stream.read(struct.unpack("<i", prefix)[0]).decode())
+            whole[reply["id"]] = reader.stream.read(reply.get("body_size", 0)) == body
+        assert whole.pop(calls, False) is False and len(whole) >= 5 and all(whole.values())
+        for reader in readers:
+            reader.__exit__()
+        wait_until(lambda: descriptors(server) == before, "all are closed")
+
+
+def descriptors(server):
+    return len(os.listdir("/proc/%d/fd" % server.process.pid))
+
+
+def test_sums_that_nobody_waits_for_stop(serve):
+    server = serve("--threads", "1")
+    size = 256 << 20
+    with open(os.path.join(server.root, "large"), "wb") as f:
+        f.truncate(size)
+    with Caller(server.port) as caller:
+        assert caller.call("rpc.ping") == "pong"  # it has all that it opens at its start
+        before = descriptors(server)
+        error = caller.put("large", b"", size=size - 1, offset=size - 1, sha256="0" * 64)
+        assert (error["code"], error["data"]["offset"]) == (-32050, 0), "the sizes differ: it is not read"
+        gone = [Caller(server.port) for _ in range(4)]
+        for one in gone:
+            for _ in range(50):
+                one.begin("file.put", {"name": "large", "size": size, "offset": size, "sha256": "0" * 64})
+        assert caller.call("file.stat", name="large")["size"] == size, "it is not held up by 200 sums"
+        for one in gone:
+            peers.reset(one.sock)
+            one.__exit__()
+        assert caller.call("file.list")["files"][0]["name"] == "large"
+        wait_until(lambda: descriptors(server) <= before + 1, "the file is not read any more")
+    with open("/proc/%d/stat" % server.process.pid) as f:
+        seconds = sum(map(int, f.read().split()[13:15])) / os.sysconf("SC_CLK_TCK")
+    assert seconds < 20 or is_sanitized(server.process.args[0]), "200 sums of 256 MiB take a minute and more"
+
+
+ACCESS = [
+    ("read", {"file.get": 0, "file.list": 0, "file.stat": 0, "file.put": -32047, "file.remove": -32047}),
+    ("write", {"file.get": -32047, "file.list": -32047, "file.stat": -32047, "file.put": 0, "file.remove": 0}),
+    ("no-replace", {"file.get": 0, "file.list": 0, "file.put": -32046, "file.remove": 0}),
+    ("read,write,no-remove", {"file.get": 0, "file.put": 0, "file.remove": -32047}),
+]
+
+
+@pytest.mark.parametrize("access, codes", ACCESS, ids=[access for access, _ in ACCESS])
+def test_access(serve, access, codes):
+    server = serve("--access", access)
+    with open(os.path.join(server.root, "old"), "w") as f:
+        f.write("old")
+    with Caller(server.port) as caller:
+        for method, code in codes.items():
+            params = {} if method == "file.list" else {"name": "old"}
+            reply = caller.call(method, b"new" if method == "file.put" else b"", **params)
+            assert (reply.get("code") if isinstance(reply, dict) else None) == (code or None), (method, reply)
+    with open(os.path.join(server.root, "old"), "w") as f:
+        f.write("old")
+    code = codes["file.put"]
+    with peers.connect(server.port) as sock:
+        sock.sendall(peers.upload_frame("old", b"dialect")[:-7])  # without the body
+        if code:
+            assert peers.finish(sock), "refused from the header alone"
+            with open(os.path.join(server.root, "old")) as f:
+                assert f.read() == "old"
+    if code:
+        assert peers.refusal(server.port, peers.upload_frame("old", b"dialect"))["code"] == code
+    if code == -32047:
+        with Caller(server.port) as caller:
+            caller.begin("file.put", {"name": "x", "size": 1 << 20}, 1 << 20)
+            assert caller.end()[0]["error"]["code"] == code, "refused before its body has come"
+
+
+def test_access_of_dialects(serve):
+    server = serve("--dialect", "lesson-get", "--access", "write")
+    with open(os.path.join(server.root, "secret"), "w") as f:
+        f.write("hidden")
+    with peers.connect(server.port) as sock:
+        sock.sendall(b"get secret")
+        assert b"hidden" not in peers.finish(sock)
+    assert "the access of this server does not include read" in server.log()
+
+
+def test_access_words_are_checked(program, tmp_path):
+    result = subprocess.run([program, "serve", "--root", str(tmp_path), "--access", "read,delete"], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, timeout=PATIENCE)
+    assert result.returncode == 2 and b"delete" in result.stderr and b"no-replace" in result.stderr
+
+
+def test_a_root_that_is_no_place_for_files_of_peers_is_told(serve, program, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    server = serve(root=home, env=dict(clean_environment(), HOME=str(home)))
+    assert "is a home folder, and peers can write files there" in server.log()
+    server = serve(root=tmp_path / "own", env=dict(clean_environment(), HOME=str(home)))
+    assert "peers can write" not in server.log()
+
+
 def test_parts_that_nobody_came_back_for(files):
     server = files.server
     cut_put(server, "old", b"x" * 5000, 1000, "client gone")

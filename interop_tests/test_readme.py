@@ -122,7 +122,7 @@ def test_python_programs(tmp_path):
         end(server)
     assert said[0] == ["5 3.0", "[0. 2. 4.]", "[3, 2, 1]", "500500.0", '-32602 a: expected a number, got "two"', "True 64"]
     assert said[1] == [str([x * x for x in range(10)]), "3", "2", "1", "too slow"]
-    assert (tmp_path / "back.py").read_bytes() == (tmp_path / "copy.py").read_bytes()
+    assert (tmp_path / "back.py").read_bytes() == (tmp_path / "received" / "copy.py").read_bytes()
 
 
 def decoder_program():

@@ -443,6 +443,7 @@ void Calls::cancel_all() {
     pending_->clear();
   }
   receiving_.reset();
+  file_work_.reset();
   running_ = open_ = held_ = 0;
   self_.reset();
 }
@@ -488,20 +489,32 @@ void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decod
 
 void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file) {
   request.keep();
-  const Responder reply = responder_for(begin(head, request));
-  asio::post(*connection_.state().workers, [file = std::shared_ptr<IncomingFile>(std::move(file)), reply,
-                                            stop = request.stop_token(), peer = connection_.peer(),
-                                            &state = connection_.state()] {
-    try {
-      Response response = file->finish(stop);
-      ++state.uploads;
-      state.log(LogLevel::info,
-                peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
-      reply(std::move(response));
-    } catch (...) {
-      reply.current_exception();
-    }
-  });
+  const auto pending = begin(head, request);
+  const bool long_one = file->reads_whole_file();
+  run_file_work(
+      Work([this, file = std::shared_ptr<IncomingFile>(std::move(file)), pending, long_one, stop = request.stop_token(),
+            peer = connection_.peer(), &state = connection_.state(), address = connection_.loop_address(),
+            connection = connection_.weak_from_this()] {
+        std::optional<Failure> failure;
+        Response response;
+        try {
+          response = file->finish(stop);
+          ++state.uploads;
+          state.log(LogLevel::info,
+                    peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
+        } catch (...) {
+          failure = current_failure();
+        }
+        address->post(Work([this, connection, pending, long_one, response = std::move(response), failure]() mutable {
+          const auto own = connection.lock();  // and with it this
+          if (!own) return;
+          own->on_own_thread([&] {
+            finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
+            end_file_work(long_one);
+          });
+        }));
+      }),
+      long_one);
 }
 
 // On a thread that may wait for the disk.
@@ -510,34 +523,62 @@ void Calls::file_method(const CallHead& head, Request& request) {
   request.keep();
   const auto pending = begin(head, request);
   const auto shared = std::make_shared<Request>(std::move(request));
-  asio::post(*connection_.state().workers, [this, files = connection_.options().files, shared, pending,
-                                            address = connection_.loop_address(),
-                                            connection = connection_.weak_from_this()] {
-    std::optional<Failure> failure;
-    std::optional<OutgoingFile> file;
-    Response response;
-    try {
-      if (shared->method() == "file.get") {
-        file.emplace(get_file(*files, shared->params()));
-      } else {
-        response = answer_about_files(*files, shared->method(), shared->params(), shared->stop_token());
-      }
-    } catch (...) {
-      failure = current_failure();
-    }
-    address->post(
-        Work([this, connection, pending, file = std::move(file), response = std::move(response), failure]() mutable {
-          const auto own = connection.lock();  // and with it this
-          if (!own) return;
-          own->on_own_thread([&] {
-            if (file) {
-              send_file(*pending, *file);
-            } else {
-              finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
-            }
-          });
-        }));
-  });
+  const bool long_one = shared->method() == "file.get" || shared->method() == "file.list";
+  run_file_work(Work([this, files = connection_.options().files, shared, pending, long_one,
+                      address = connection_.loop_address(), connection = connection_.weak_from_this()] {
+                  std::optional<Failure> failure;
+                  std::optional<OutgoingFile> file;
+                  Response response;
+                  try {
+                    check_wanted(shared->stop_token());
+                    if (shared->method() == "file.get") {
+                      file.emplace(get_file(*files, shared->params()));
+                    } else {
+                      response = answer_about_files(*files, shared->method(), shared->params(), shared->stop_token());
+                    }
+                  } catch (...) {
+                    failure = current_failure();
+                  }
+                  address->post(Work([this, connection, pending, long_one, file = std::move(file),
+                                      response = std::move(response), failure]() mutable {
+                    const auto own = connection.lock();  // and with it this
+                    if (!own) return;
+                    own->on_own_thread([&] {
+                      if (file) {
+                        send_file(*pending, *file);
+                      } else {
+                        finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
+                      }
+                      end_file_work(long_one);
+                    });
+                  }));
+                }),
+                long_one);
+}
+
+void Calls::run_file_work(Work work, bool long_one) {
+  if (!long_one) {
+    asio::post(*connection_.state().workers, std::move(work));
+    return;
+  }
+  if (!file_work_) file_work_ = std::make_unique<std::deque<Work>>();
+  file_work_->push_back(std::move(work));
+  next_file_work();
+}
+
+void Calls::end_file_work(bool long_one) {
+  if (!long_one) return;
+  file_work_runs_ = false;
+  next_file_work();
+}
+
+// A file that waits to be sent holds a descriptor, so the next one is not opened before.
+void Calls::next_file_work() {
+  if (!file_work_ || file_work_->empty() || file_work_runs_ || connection_.out().has_file()) return;
+  file_work_runs_ = true;
+  Work work = std::move(file_work_->front());
+  file_work_->pop_front();
+  asio::post(*connection_.state().workers, std::move(work));
 }
 
 void Calls::send_file(Pending& pending, OutgoingFile& answer) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "framecall/responder.hpp"
 #include "framecall/router.hpp"
 #include "framecall/stream.hpp"
+#include "work.hpp"
 
 namespace framecall {
 
@@ -59,6 +61,8 @@ class Calls {
   std::int64_t last_answer() const { return last_answer_; }
   /// Little is left to send: handlers that write streams may go on.
   void release_writers();
+  /// No file is left to send: the next file method may run.
+  void next_file_work();
   /// The deadline of a call has passed.
   void expire(const std::string& id);
   /// Everything under way is told that nobody waits for it any more. The last pointer to the connection may go here.
@@ -116,6 +120,8 @@ class Calls {
   void begin_put(const CallHead& head, const Header& header, Decoder& decoder);
   void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);
   void file_method(const CallHead& head, Request& request);
+  void run_file_work(Work work, bool long_one);
+  void end_file_work(bool long_one);
   void send_file(Pending& pending, OutgoingFile& answer);
   void cancel(Request& request);
 
@@ -124,6 +130,9 @@ class Calls {
   using PendingCalls = std::unordered_map<std::string, std::shared_ptr<Pending>>;
   std::unique_ptr<PendingCalls> pending_;  // once there was one
   std::size_t running_ = 0, open_ = 0, held_ = 0;
+  // File methods that open a file to send, or read one or a folder to its end: one at a time.
+  std::unique_ptr<std::deque<Work>> file_work_;
+  bool file_work_runs_ = false;
   bool writers_wait_ = false;
   std::int64_t last_answer_ = std::numeric_limits<std::int64_t>::min() / 2;  // long ago
   std::shared_ptr<Connection> self_;                                         // lives as long as somebody may answer

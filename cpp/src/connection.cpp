@@ -561,6 +561,7 @@ void Connection::flush() {
         break;
     }
     if (out_.memory() < low_water) calls_.release_writers();
+    calls_.next_file_work();
     if (!out_.empty()) return;
   }
   if (calls_.in_flight() > 0) return;  // their answers come first

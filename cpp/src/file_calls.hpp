@@ -24,6 +24,8 @@ class IncomingFile {
   void write(std::string_view bytes);
   /// Checks, flushes, gives it its name: waits for the disk. The answer to the call. What only costs time stops with `stop`.
   Response finish(const std::stop_token& stop);
+  /// For its SHA-256: finish() takes its time.
+  bool reads_whole_file() const { return !upload_ || !sum_; }
   const std::string& name() const { return name_; }
   std::uint64_t size() const { return size_; }
 

@@ -90,6 +90,7 @@ class Server::Implementation {
       };
     }
     clamp_connections();
+    warn_of_root();
   }
   ~Implementation() {
     close_connections();
@@ -234,6 +235,17 @@ class Server::Implementation {
   }
 
   EventLoop& first() { return *loops_.front(); }
+
+  void warn_of_root() {
+    if (!state_.options.files || !state_.options.files->options().access.write) return;
+    std::vector<std::filesystem::path> programs = state_.options.programs;
+    programs.emplace_back("/proc/self/exe");
+    const std::filesystem::path& root = state_.options.files->root();
+    const std::string risk = risk_of_root(root, programs);
+    if (risk.empty()) return;
+    state_.log(LogLevel::warning, "root folder " + printable(root.string()) + " " + risk +
+                                      ", and peers can write files there: use a folder of its own");
+  }
 
   void clamp_connections() {
     rlimit limit{};

@@ -122,6 +122,9 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
     files.access = Access::named(access.cast<std::vector<std::string>>());
   }
   size("quota", files.quota, 0);
+  if (const py::object programs = get("programs"); !programs.is_none()) {
+    for (const std::string& program : programs.cast<std::vector<std::string>>()) options.programs.emplace_back(program);
+  }
   if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), files);
   size("threads", options.threads, 1);
   size("max_header", options.max_header, 2, largest_max_header_size);

@@ -17,6 +17,40 @@ def connect(address):
     return socket.create_connection((host, int(port)), timeout=20)
 
 
+def test_access_is_what_peers_may_do(tmp_path):
+    (tmp_path / "old").write_text("old")
+    careful = framecall.Server("127.0.0.1:0", root=tmp_path, access=["read", "write", "no-replace", "no-remove"])
+    with careful, framecall.Client(careful.address) as client:
+        assert client.stat("old").size == 3
+        client.put(tmp_path / "old", "new")
+        with pytest.raises(framecall.RemoteError) as caught:
+            client.put(tmp_path / "new", "old")
+        assert caught.value.code == -32046
+        with pytest.raises(PermissionError):
+            client.remove("old")
+    box = framecall.Server("127.0.0.1:0", root=tmp_path, access=["write"])
+    with box, framecall.Client(box.address) as client, pytest.raises(PermissionError):
+        client.get("old", tmp_path / "copy")
+    with pytest.raises(ValueError, match="no-replace"):
+        framecall.Server("127.0.0.1:0", root=tmp_path, access=["delete"])
+
+
+def test_a_root_that_code_is_loaded_from_is_told(tmp_path):
+    (tmp_path / "own").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import logging, sys, framecall\n"
+        "logging.basicConfig(level=logging.WARNING, format='%(message)s')\n"
+        "with framecall.Server('127.0.0.1:0', root=sys.argv[1]):\n"
+        "    pass\n"
+    )
+    for root, warned in (".", True), ("own", False):
+        result = subprocess.run(
+            [sys.executable, script.name, root], cwd=tmp_path, stderr=subprocess.PIPE, check=True, timeout=60
+        )
+        assert (b"peers can write files there" in result.stderr) is warned, result.stderr
+
+
 def test_echo_and_uploads_and_health_on_one_port(tmp_path):
     with framecall.Server("127.0.0.1:0", root=tmp_path, protocols=["frames", "echo", "http"]) as server:
         with framecall.RawClient(server.address) as client:

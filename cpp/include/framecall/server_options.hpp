@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,6 +45,9 @@ struct Batch {
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
 struct ServerOptions {
   std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused, file.put and its like too
+  /// Files of programs, and folders that code is loaded from: the log warns of a root that is one, or holds one. The running
+  /// program is always among them.
+  std::vector<std::filesystem::path> programs;
   Durability put_durability =
       Durability::full;  ///< of file.put, whose answer says that the file is there; uploads: the store's
   std::shared_ptr<const Router> router;  ///< the methods; null: just those of Router()

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 import traceback
 import weakref
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Protocol = Literal["frames", "echo", "http"]
+_Access = Literal["read", "write", "no-replace", "no-remove"]
 
 _logger = logging.getLogger("framecall")
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
@@ -43,7 +45,9 @@ class Server:
     kind stream. Pings, health, rpc.discover and files are answered by C++ threads (`threads` event loops; more than one helps
     with files), which never wait for Python.
 
-    `root`: the folder for uploads and file methods; without one they are refused. `protocols` are told apart by a
+    `root`: the folder for uploads and file methods; without one they are refused. It should be a folder of its own: whoever may
+    write to a folder that code is loaded from can run code. `access`: what peers may do there, any of "read", "write",
+    "no-replace", "no-remove"; None: everything. `quota`: bytes of all files, parts and unfinished uploads. `protocols` are told apart by a
     connection's first bytes: frames, echo (raw bytes, sent back in ASCII upper case), http (GET /healthz). `debug`: errors
     carry the traceback of the handler, for development. The other limits are those of `framecall serve`, sizes in bytes,
     times in seconds; None: its defaults. Logs to logging.getLogger("framecall"). All methods may be called from any thread.
@@ -73,6 +77,7 @@ class Server:
         handler_threads: int = 16,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         debug: bool = False,
+        access: Sequence[_Access] | None = None,
         durability: Literal["none", "close", "full"] | None = None,
         max_header: int | None = None,
         max_body: int | None = None,
@@ -89,6 +94,8 @@ class Server:
             raise ValueError(f"handler_threads: at least 1, not {handler_threads}")
         limits = {
             "root": None if root is None else os.fspath(root),
+            "access": None if access is None else [access] if isinstance(access, str) else list(access),
+            "programs": _programs(),
             "durability": durability,
             "threads": threads,
             "max_header": max_header,
@@ -354,6 +361,12 @@ def _name_of(function: Callable[..., Any]) -> str:
     if not isinstance(name, str):
         raise TypeError(f'a {type(function).__name__} has no name of its own: use @server.method("name")')
     return name
+
+
+def _programs() -> list[str]:
+    """What runs, and the folders that it loads code from: the log warns of a root that is one of them."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    return [os.path.abspath(path) for path in ([main] if main else []) + [path or "." for path in sys.path]]
 
 
 def _most_connections() -> int:
