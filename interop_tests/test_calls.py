@@ -1,5 +1,6 @@
 """Calls from peers of the standard library alone; replies must be what json.dumps writes."""
 import os
+import select
 import signal
 import socket
 import struct
@@ -203,9 +204,73 @@ def test_calls_by_datagram(datagrams):
     body = b"x" * (65507 - len(head_of({"id": 4, "method": "upper", "body_size": 65400})))
     (reply, _), = reference.decode(ask_udp(reference.encode({"id": 4, "method": "upper", "body_size": len(body)}, body)))[0]
     assert reply["error"]["code"] == -32048 and reply["error"]["data"]["limit"] == 65507
-    for text in (b"hello", b"", b"\x05\0\0\0{}", head_of({"id": 5, "method": "upper", "body_size": 5}) + b"four",
+    for text in (b"hello", b"\x05\0\0\0{a}", head_of({"id": 5, "method": "upper", "body_size": 5}) + b"four",
                  head_of({"id": 5, "method": "upper"}) + b"surplus", head_of({"id": 5})):
         assert ask_udp(text) == text.upper()
+
+
+def padded(size, **header):
+    """A call whose datagram has `size` bytes: blanks around the JSON text count as a part of it."""
+    text = json.dumps(header).encode()
+    return (size - 4).to_bytes(4, "little") + text.ljust(size - 4)
+
+
+def test_a_datagram_is_answered_with_at_most_three_times_its_bytes(datagrams):
+    """The address of a sender can be forged: whoever owns it would get the answers."""
+    small = head_of({"id": 1, "method": "rpc.discover"})
+    datagrams.send(small)
+    answer = datagrams.recv(65536)
+    assert len(answer) <= 3 * len(small)
+    (reply, _), = reference.decode(answer)[0]
+    assert reply["error"]["code"] == -32048
+    datagrams.send(padded(200, id=1, method="rpc.discover"))
+    (reply, _), = reference.decode(datagrams.recv(65536))[0]
+    assert "pad the request with blanks" in reply["error"]["message"]
+    assert reply["error"]["data"]["limit"] == 600 < reply["error"]["data"]["got"]
+    datagrams.send(padded(2000, id=1, method="rpc.discover"))
+    (reply, _), = reference.decode(datagrams.recv(65536))[0]
+    assert reply["result"]["openrpc"] == "1.3.2"
+
+
+def test_what_a_server_would_send_itself_is_not_answered_by_datagram(datagrams):
+    """Else one datagram with a forged address makes two servers answer each other for ever."""
+    for own in (b"HELLO", b"", b"12:30", "你好".encode(), head_of({"jsonrpc": "2.0", "id": 1, "result": None}),
+                head_of({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no frame"}})):
+        datagrams.send(own)
+        datagrams.send(b"hello")
+        assert datagrams.recv(65536) == b"HELLO"  # loopback keeps the order
+
+
+@pytest.mark.parametrize("flags", [(), ("--udp-reply", "hello")])
+def test_two_servers_do_not_answer_each_other_for_ever(serve, flags):
+    servers = [serve("--udp", "127.0.0.1:0", *some, listen=None) for some in ((), flags)]
+    between = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in servers]
+    for sock, server in zip(between, servers):
+        sock.connect(("127.0.0.1", server.port))
+    message, count = b"hello server", 0
+    while message and count < 100:
+        sock = between[count % 2]
+        sock.send(message)
+        message = sock.recv(65536) if select.select([sock], [], [], 0.3)[0] else None
+        count += 1
+    for sock in between:
+        sock.close()
+    assert count < 20
+
+
+def test_a_source_of_datagrams_has_a_rate(serve):
+    server = serve("--udp", "127.0.0.1:0", "--max-udp-rate", "10", listen=None)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", server.port))
+        for _ in range(500):
+            sock.send(b"hello")
+        wait_until(lambda: "max_udp_rate (10 a second from one address)" in server.log(), "a line in the log")
+        answers = 0
+        while select.select([sock], [], [], 0.3)[0]:
+            assert sock.recv(100) == b"HELLO"
+            answers += 1
+    assert 1 <= answers < 200
+    assert server.log().count("max_udp_rate") == 1, "not a line for each"
 
 
 def test_a_listening_socket_that_was_there_already(serve):

@@ -124,7 +124,7 @@ def test_one_reply_per_datagram(serve):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.connect(("127.0.0.1", server.port))
         sock.settimeout(PATIENCE)
-        sizes = [0, 1, 5, 1500, 9000, 65507, 0]
+        sizes = [1, 5, 1500, 9000, 65507]
         for size in sizes:
             sock.send(b"q" * size)
             assert sock.recv(1 << 16) == b"Q" * size
@@ -178,7 +178,8 @@ def test_garbage_on_a_port(serve, protocols):
         sock.settimeout(PATIENCE)
         for _, data in garbage():
             sock.sendto(data, ("127.0.0.1", ports[2]))
-            assert sock.recv(1 << 16) == data.upper()
+            if data != data.upper():  # else it may be an answer itself, and gets none
+                assert sock.recv(1 << 16) == data.upper()
     for sock in others:
         sock.sendall(b"after")
         assert sock.recv(100) == b"AFTER"

@@ -35,6 +35,9 @@ struct ServeFlags {
   std::string max_login_delay = "5", command_timeout = "30", max_output = "16M";
   std::size_t max_login_attempts = 5, max_commands = 32;
   std::size_t max_connections = 10000, max_in_flight = 128;
+  std::string max_udp_bytes = "16M";
+  std::size_t max_udp_calls = 1024;
+  std::uint32_t max_udp_rate = 1000, max_udp_ratio = 3;
   unsigned threads = 0;
   bool tutorial = false, quiet = false;
 };
@@ -111,6 +114,10 @@ ServerOptions options_of(const ServeFlags& flags) {
   options.max_body = parse_size(flags.max_body);
   if (flags.max_in_flight == 0) throw std::invalid_argument("--max-in-flight: at least 1");
   options.max_in_flight = flags.max_in_flight;
+  options.max_udp_calls = flags.max_udp_calls;
+  options.max_udp_bytes = parse_size(flags.max_udp_bytes);
+  options.max_udp_rate = flags.max_udp_rate;
+  options.max_udp_ratio = flags.max_udp_ratio;
   options.threads = flags.threads;
   if (!flags.durability.empty()) options.put_durability = durability_of(flags.durability);
   options.dialect = find_dialect(flags.dialect);
@@ -330,6 +337,23 @@ void add_serve(CLI::App& app, int& exit_code) {
   command->add_option("--max-in-flight", flags->max_in_flight, "Calls of a connection that wait for answers")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_IN_FLIGHT");
+  command
+      ->add_option("--max-udp-calls", flags->max_udp_calls, "Calls by datagram that wait for answers, per UDP socket")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_UDP_CALLS");
+  command->add_option("--max-udp-bytes", flags->max_udp_bytes, "Datagrams of those calls together, bytes")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_UDP_BYTES");
+  command
+      ->add_option("--max-udp-rate", flags->max_udp_rate,
+                   "Datagrams a second from one address; more are dropped; 0: no limit")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_UDP_RATE");
+  command
+      ->add_option("--max-udp-ratio", flags->max_udp_ratio,
+                   "An answer by datagram has at most this many times the bytes of its request; 0: no limit")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_UDP_RATIO");
   command->add_option("--max-connections", flags->max_connections, "Connections at a time")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_CONNECTIONS");

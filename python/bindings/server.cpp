@@ -133,6 +133,10 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
   size("max_streams", options.max_streams, 1);
   size("max_file", options.max_file, 0);
   size("max_connections", options.max_connections, 1);
+  size("max_udp_calls", options.max_udp_calls, 0);
+  size("max_udp_bytes", options.max_udp_bytes, 0);
+  size("max_udp_rate", options.max_udp_rate, 0);
+  size("max_udp_ratio", options.max_udp_ratio, 0);
   duration("header_timeout", options.header_timeout);
   duration("idle_timeout", options.idle_timeout);
   duration("drain_timeout", options.drain_timeout);

@@ -77,6 +77,52 @@ def test_datagrams():
         assert two.request(b"abc") == b"hello"
 
 
+def test_a_result_that_no_datagram_holds_is_an_error():
+    """Above 16,777,215 bytes of JSON text it once ended the process."""
+    server = framecall.Server("127.0.0.1:0")
+
+    @server.method
+    def large(size: int):
+        return "x" * size
+
+    @server.method
+    async def slow_large(size: int):
+        return "x" * size
+
+    address = server.listen_udp("127.0.0.1:0")
+    with server, framecall.UdpClient(address) as client:
+        for method in ("large", "slow_large"):
+            for size in (100_000, 20_000_000):
+                frame = framecall.encode_frame({"id": 1, "method": method, "params": [size]})
+                reply = framecall.decode_header(client.request(frame)[4:])
+                assert reply["error"]["code"] == -32048
+        assert client.request(b"still there") == b"STILL THERE"
+
+
+def test_limits_of_datagrams():
+    server = framecall.Server("127.0.0.1:0", max_udp_calls=2, max_udp_ratio=0, max_udp_rate=0, max_udp_bytes=1 << 20)
+    release = threading.Event()
+
+    @server.method
+    def wait():
+        release.wait(30)
+
+    address = server.listen_udp("127.0.0.1:0")
+    frame = framecall.encode_frame({"id": 1, "method": "wait"})
+    with server, framecall.UdpClient(address) as client:
+        for _ in range(3):
+            client.send(frame)
+        refused = framecall.decode_header(client.receive()[4:])
+        assert refused["error"]["message"] == "max_udp_calls is 2: 3 calls by datagram wait"
+        assert refused["error"]["data"] == {"status": "RESOURCE_EXHAUSTED", "limit": 2, "got": 3}
+        release.set()
+        assert [framecall.decode_header(client.receive()[4:])["result"] for _ in range(2)] == [None, None]
+        document = client.request(framecall.encode_frame({"id": 1, "method": "rpc.discover"}))
+        assert framecall.decode_header(document[4:])["result"]["openrpc"] == "1.3.2"
+    with pytest.raises(ValueError, match="max_udp_calls"):
+        framecall.Server("127.0.0.1:0", max_udp_calls=-1)
+
+
 def test_a_unix_socket(tmp_path):
     path = f"unix:{tmp_path}/s"
     with framecall.Server(path, protocols=["echo"]) as server:

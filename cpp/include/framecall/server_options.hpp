@@ -65,6 +65,11 @@ struct ServerOptions {
   std::size_t batch_threads = 16;  ///< at a time in Batch::run(), for each event loop
   std::size_t max_streams = 64;    ///< calls of on_stream() at a time, each on a thread
 
+  std::size_t max_udp_calls = 1024;        ///< calls that wait for answers, for each UDP socket
+  std::uint64_t max_udp_bytes = 16 << 20;  ///< of their datagrams together
+  std::uint32_t max_udp_rate = 1000;       ///< datagrams a second from one address (IPv6: one /64); 0: any
+  std::uint32_t max_udp_ratio = 3;         ///< bytes of a datagram's answer for each one of its own; 0: any
+
   std::uint32_t max_header = default_max_header_size;                   ///< bytes
   std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
   std::size_t max_in_flight = 128;                                      ///< calls of a connection that wait for answers

@@ -86,6 +86,10 @@ class Server:
         max_file: int | None = None,
         quota: int | None = None,
         max_connections: int | None = None,
+        max_udp_calls: int | None = None,
+        max_udp_bytes: int | None = None,
+        max_udp_rate: int | None = None,
+        max_udp_ratio: int | None = None,
         header_timeout: float | None = None,
         idle_timeout: float | None = None,
         drain_timeout: float | None = None,
@@ -105,6 +109,10 @@ class Server:
             "max_file": max_file,
             "quota": quota,
             "max_connections": _most_connections() if max_connections is None else max_connections,
+            "max_udp_calls": max_udp_calls,
+            "max_udp_bytes": max_udp_bytes,
+            "max_udp_rate": max_udp_rate,
+            "max_udp_ratio": max_udp_ratio,
             "header_timeout": header_timeout,
             "idle_timeout": idle_timeout,
             "drain_timeout": drain_timeout,
@@ -129,8 +137,9 @@ class Server:
         return self._address
 
     def listen_udp(self, address: str, reply: str | None = None) -> str:
-        """Answers datagrams too: calls, and everything else with `reply`, or with itself in ASCII upper case. Before
-        start(). Returns the bound address."""
+        """Answers datagrams too: calls, and other datagrams with `reply`, or with themselves in ASCII upper case. A sender's
+        address can be forged, so an answer has at most `max_udp_ratio` (3) times the bytes of its request, and what this
+        server could have sent itself is not answered. Before start(). Returns the bound address."""
         return self._server.listen_udp(address, reply)
 
     # ---- methods
