@@ -11,6 +11,7 @@
 #include "commands.hpp"
 #include "dialect_flags.hpp"
 #include "outcome.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -27,16 +28,20 @@ class ReplyOutput {
   explicit ReplyOutput(const std::string& path) : path_(path) {}
   ReplyOutput(const ReplyOutput&) = delete;
   ~ReplyOutput() {
-    if (file_ != nullptr && file_ != stdout) std::fclose(file_);
+    if (file_ != nullptr) std::fclose(file_);
   }
 
   void write(const Reply& reply) {
     if (reply.header.empty() && reply.body.empty()) return;  // the end of a session
-    if (file_ == nullptr) file_ = path_.empty() ? stdout : std::fopen(path_.c_str(), "wb");
-    if (file_ == nullptr) fail();
     const std::string& text = reply.body.empty() ? reply.header : reply.body;
+    if (path_.empty()) {
+      print(text.ends_with('\n') ? text : text + '\n');
+      return;
+    }
+    if (file_ == nullptr) file_ = std::fopen(path_.c_str(), "wb");
+    if (file_ == nullptr) fail();
     // What is stored is content, and not to be touched; what is shown is lines.
-    const bool content = !path_.empty() && !reply.header.empty() && !reply.body.empty();
+    const bool content = !reply.header.empty() && !reply.body.empty();
     const bool line_feed = !content && !text.ends_with('\n');
     if (std::fwrite(text.data(), 1, text.size(), file_) != text.size() ||
         (line_feed && std::fputc('\n', file_) == EOF) || std::fflush(file_) != 0) {
@@ -45,9 +50,7 @@ class ReplyOutput {
   }
 
  private:
-  [[noreturn]] void fail() const {
-    throw std::system_error(errno, std::generic_category(), path_.empty() ? "stdout" : path_);
-  }
+  [[noreturn]] void fail() const { throw std::system_error(errno, std::generic_category(), path_); }
 
   const std::string& path_;
   std::FILE* file_ = nullptr;

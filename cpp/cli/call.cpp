@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "framecall/json.hpp"
 #include "interrupt.hpp"
 #include "outcome.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -219,7 +221,7 @@ class BodyOutput {
   explicit BodyOutput(const std::string& path) : shown_(path == "-" ? "stdout" : "--output " + path) {
     if (path.empty()) return;
     if (path == "-") {
-      descriptor_ = STDOUT_FILENO;
+      through_.emplace(STDOUT_FILENO, shown_);
       return;
     }
     struct stat status{};
@@ -228,6 +230,7 @@ class BodyOutput {
     if (exists && !S_ISREG(status.st_mode)) {  // a device or a FIFO is to be written to, not to be replaced
       descriptor_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
       if (descriptor_ < 0) fail(shown_, errno);
+      through_.emplace(descriptor_, shown_);
       return;
     }
     std::error_code problem;
@@ -246,13 +249,17 @@ class BodyOutput {
   }
   BodyOutput(const BodyOutput&) = delete;
   ~BodyOutput() {
-    if (descriptor_ >= 0 && descriptor_ != STDOUT_FILENO) ::close(descriptor_);
+    if (descriptor_ >= 0) ::close(descriptor_);
     if (!part_.empty()) ::unlink(part_.c_str());
   }
 
   void write(std::string_view body) {
     size_ += body.size();
-    if (wanted()) write_all(descriptor_, body, shown_);
+    if (through_) {
+      through_->write(body);
+    } else if (wanted()) {
+      write_all(descriptor_, body, shown_);
+    }
   }
 
   /// Gives the file its name.
@@ -264,12 +271,13 @@ class BodyOutput {
     part_.clear();
   }
 
-  bool wanted() const { return descriptor_ >= 0; }
+  bool wanted() const { return descriptor_ >= 0 || through_; }
   std::uint64_t size() const { return size_; }
 
  private:
   std::string shown_;
   std::filesystem::path target_, part_;
+  std::optional<Output> through_;  // stdout, a device, a FIFO
   int descriptor_ = -1;
   std::uint64_t size_ = 0;  // of all bodies, also without a place to go to
 };
@@ -336,9 +344,9 @@ class Caller {
 
   void show(const std::string& json) const {
     if (flags_.output != "-") {
-      write_all(STDOUT_FILENO, json + "\n", "stdout");
+      print(json + "\n");
     } else if (!flags_.quiet) {
-      write_all(STDERR_FILENO, json + "\n", "stderr");
+      print_error(json + "\n");
     }
   }
 

@@ -16,6 +16,7 @@
 #include "framecall/error.hpp"
 #include "framecall/raw_client.hpp"
 #include "line_input.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -41,25 +42,10 @@ std::string strip(const std::string& line) {
   return line.substr(first, line.find_last_not_of(blanks) + 1 - first);
 }
 
-// What a peer says must not drive the terminal; line feeds and tabs are harmless.
-std::string for_terminal(std::string_view text) {
-  std::string shown;
-  while (!text.empty()) {
-    const std::size_t size = std::min(text.find_first_of("\n\t"), text.size());
-    shown += printable(text.substr(0, size), size);
-    if (size < text.size()) shown += text[size];
-    text.remove_prefix(std::min(size + 1, text.size()));
-  }
-  return shown;
-}
-
 class Conversation {
  public:
   Conversation(const ChatFlags& flags, const Endpoint& endpoint, std::chrono::milliseconds timeout)
-      : address_(flags.address),
-        timeout_(timeout),
-        client_(endpoint, timeout),
-        terminal_(::isatty(STDOUT_FILENO) == 1) {}
+      : address_(flags.address), timeout_(timeout), client_(endpoint, timeout) {}
 
   /// What came since the last reply is shown first: it does not answer this line.
   void say(const std::string& line) {
@@ -106,17 +92,11 @@ class Conversation {
     return taken;
   }
 
-  void show(const std::string& bytes) const {
-    const std::string shown = (terminal_ ? for_terminal(bytes) : bytes) + '\n';
-    if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size() || std::fflush(stdout) != 0) {
-      throw std::runtime_error("cannot write to stdout");
-    }
-  }
+  void show(const std::string& bytes) const { print(bytes + '\n'); }
 
   std::string address_;
   std::chrono::milliseconds timeout_;
   RawClient client_;
-  bool terminal_;
   bool ended_ = false;  // the server has closed, or ended its side
 };
 

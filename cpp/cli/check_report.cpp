@@ -10,6 +10,7 @@
 
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli::check {
 namespace {
@@ -110,14 +111,13 @@ void Report::add(Result result) {
   const bool new_hint = std::none_of(results_.begin(), results_.end() - 1,
                                      [&last](const Result& other) { return other.hint == last.hint; });
   if (whole || warning) text += block_of(last, whole, whole || new_hint);
-  std::fputs(text.c_str(), stdout);
-  std::fflush(stdout);
+  print(text);
 }
 
 void Report::stopped(std::string why, std::size_t not_run) {
   stopped_ = std::move(why);
   not_run_ = not_run;
-  if (!json_) std::printf("\n%s\n", stopped_.c_str());
+  if (!json_) print("\n" + stopped_ + "\n");
 }
 
 std::size_t Report::count(Verdict verdict) const {

@@ -13,6 +13,7 @@
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
 #include "outcome.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -122,10 +123,7 @@ int discover(const DiscoverFlags& flags) {
   try {
     Client client(endpoint, options);
     const Response response = client.request("rpc.discover");
-    const std::string text = flags.json ? response.result + "\n" : table(response.value());
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-      throw std::runtime_error("cannot write to stdout");
-    }
+    print(flags.json ? response.result + "\n" : table(response.value()));
   } catch (...) {
     note_call_failure(outcome);
     print_outcome(outcome, true);

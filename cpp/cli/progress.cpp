@@ -53,7 +53,7 @@ void ProgressBar::update(std::uint64_t done, std::uint64_t size) {
   if (now < next_) return;
   next_ = now + redraw_every;
   const double seconds = std::chrono::duration<double>(now - started_).count();
-  const double part = size > 0 ? static_cast<double>(done) / static_cast<double>(size) : 1;
+  const double part = size > done ? static_cast<double>(done) / static_cast<double>(size) : 1;
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   const auto full = static_cast<std::size_t>(part * bar_width);
   std::string line = name_ + "  [" + std::string(full, '#') + std::string(bar_width - full, '.') + "]";
