@@ -9,7 +9,8 @@ import threading
 import json
 import peers
 import pytest
-from processes import PATIENCE, clean_environment, wait_until
+import reference
+from processes import PATIENCE, clean_environment, is_sanitized, peak_memory, wait_until
 
 
 @pytest.fixture
@@ -224,3 +225,68 @@ def test_a_get_that_is_cut_off_goes_on(serve, run, program, tmp_path, end):
     # After a kill the part does not say which file it is of, and is fetched anew.
     assert rest.moved[1] < len(body) - there + 10000 or end == "client killed"
     assert peers.read(str(tmp_path / "f")) == body and not os.path.exists(part)
+
+
+def lying_server(reply):
+    """The port of a server that answers each call on one connection with reply(its number): the bytes of a frame."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        sock = listener.accept()[0]
+        with contextlib.suppress(OSError), sock, sock.makefile("rb") as stream:
+            for number in range(1, 10000):
+                prefix = stream.read(4)
+                if len(prefix) < 4:
+                    break
+                stream.read(int.from_bytes(prefix, "little"))
+                sock.sendall(reply(number))
+        listener.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def test_a_short_file_is_not_stored(run, tmp_path):
+    result = {"name": "x", "size": 5000, "offset": 0, "length": 5000, "mtime": 1}
+    port = lying_server(lambda number: reference.encode({"id": number, "result": result, "body_size": 5}, b"short"))
+    _, errors = run("get", "127.0.0.1:%d" % port, "x", code=1)
+    assert "body_size is 5 instead of 5000" in errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_get_takes_nothing_above_max_size(run, tmp_path):
+    result = {"name": "x", "size": 5, "mtime": 1}
+    port = lying_server(lambda number: reference.encode({"id": number, "result": result, "body_size": 5}, b"hello"))
+    _, errors = run("get", "127.0.0.1:%d" % port, "x", "--max-size", "4", code=1)
+    assert "5 bytes, max_size is 4" in errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_list_of_any_length_takes_the_memory_of_a_page(program):
+    """Each page of 0.9 MB is printed when it comes; the 300th is the last."""
+    page = [{"name": "x" * 250, "size": 1, "mtime": 1}] * 3000
+    text = json.dumps({"id": 12345, "result": {"files": page, "next": "NEXT-PAGE"}})
+
+    def reply(number):
+        header = text.replace("12345", "%5d" % number).replace('"NEXT-PAGE"', '"%09d"' % number if number < 300 else "null")
+        return len(header).to_bytes(4, "little") + header.encode()
+
+    for flags in ([], ["--json"]):
+        with subprocess.Popen([program, "ls", "127.0.0.1:%d" % lying_server(reply), *flags], stdout=subprocess.PIPE,
+                              env=clean_environment()) as process:
+            size, most = 0, 0
+            for piece in iter(lambda: process.stdout.read(1 << 20), b""):
+                size += len(piece)
+                most = max(most, peak_memory(process.pid) or 0)
+        assert process.returncode == 0
+        assert size > 300 * 3000 * 250
+        if not is_sanitized(program):
+            assert most < 64 << 20
+
+
+def test_a_list_that_does_not_go_on_ends(run):
+    result = {"files": [{"name": "x", "size": 1, "mtime": 1}], "next": "x"}
+    port = lying_server(lambda number: reference.encode({"id": number, "result": result}))
+    output, errors = run("ls", "127.0.0.1:%d" % port, code=1)
+    assert '"next" does not go on behind "x"' in errors
+    assert output == b"x\n"

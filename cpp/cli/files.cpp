@@ -5,6 +5,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arguments.hpp"
@@ -35,21 +36,25 @@ std::string time_text(std::int64_t seconds) {
 
 Json value_of(const FileInfo& file) { return {{"name", file.name}, {"size", file.size}, {"mtime", file.mtime}}; }
 
-void print_list(const std::vector<FileInfo>& files, const FilesFlags& flags) {
-  if (flags.json) {
-    Json all = Json::array();
-    for (const FileInfo& file : files) all.push_back(value_of(file));
-    std::printf("%s\n", dump_json(all).c_str());
-    return;
-  }
+// Writes each page as it comes: a server has as many files as it says.
+void print_list(FileClient& client, const FilesFlags& flags) {
   int width = 1;
-  for (const FileInfo& file : files) width = std::max(width, static_cast<int>(std::to_string(file.size).size()));
-  for (const FileInfo& file : files) {
-    if (flags.details) {
-      std::printf("%*llu  %s  ", width, static_cast<unsigned long long>(file.size), time_text(file.mtime).c_str());
+  const char* separator = "[";
+  client.list(flags.prefix, [&](const std::vector<FileInfo>& files) {
+    for (const FileInfo& file : files) width = std::max(width, static_cast<int>(std::to_string(file.size).size()));
+    for (const FileInfo& file : files) {
+      if (flags.json) {
+        std::printf("%s%s", std::exchange(separator, ", "), dump_json(value_of(file)).c_str());
+        continue;
+      }
+      if (flags.details) {
+        std::printf("%*llu  %s  ", width, static_cast<unsigned long long>(file.size), time_text(file.mtime).c_str());
+      }
+      std::printf("%s\n", printable(file.name, 4 * 255).c_str());
     }
-    std::printf("%s\n", printable(file.name, 4 * 255).c_str());
-  }
+    if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to stdout");
+  });
+  if (flags.json) std::printf("%s]\n", *separator == '[' ? "[" : "");
 }
 
 void print_one(FileClient& client, const std::string& name, const FilesFlags& flags) {
@@ -118,8 +123,8 @@ void add_files(CLI::App& app, int& exit_code) {
   list->add_flag("--long,-l", flags->details, "Size in bytes and time, too");
   list->add_flag("--json", flags->json, "A JSON array on stdout");
   list->callback([flags, &exit_code] {
-    exit_code = run(*flags, {std::string()},
-                    [&](FileClient& client, const std::string&) { print_list(client.list(flags->prefix), *flags); });
+    exit_code =
+        run(*flags, {std::string()}, [&](FileClient& client, const std::string&) { print_list(client, *flags); });
   });
   CLI::App* stat = add_command(app, "stat", "Size and time of files of a server", *flags);
   stat->add_option("names", flags->names, "Names of files")->required();

@@ -18,6 +18,7 @@
 #include "interrupt.hpp"
 #include "outcome.hpp"
 #include "progress.hpp"
+#include "terminal.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -26,7 +27,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 struct GetFlags {
-  std::string address, output, offset, length, timeout = "30";
+  std::string address, output, offset, length, max_size, timeout = "30";
   std::vector<std::string> names;
   bool resume = false, json = false, quiet = false, no_progress = false;
 };
@@ -35,8 +36,9 @@ struct GetFlags {
 class Through {
  public:
   explicit Through(const std::string& output)
-      : output_(output), descriptor_(output == "-" ? STDOUT_FILENO : ::open(output.c_str(), O_WRONLY | O_CLOEXEC)) {
-    if (descriptor_ < 0) fail();
+      : descriptor_(output == "-" ? STDOUT_FILENO : ::open(output.c_str(), O_WRONLY | O_CLOEXEC)),
+        output_(descriptor_, output == "-" ? "stdout" : output) {
+    if (descriptor_ < 0) throw std::runtime_error(output + ": " + std::generic_category().message(errno));
   }
   Through(const Through&) = delete;
   ~Through() {
@@ -47,21 +49,14 @@ class Through {
     const fs::file_status status = fs::status(output, ignored);
     return output == "-" || (fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status));
   }
-  void write(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
-      if (count < 0 && errno != EINTR) fail();
-      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-      check_interrupt();
-    }
+  void write(std::string_view bytes) {
+    output_.write(bytes);
+    check_interrupt();
   }
 
  private:
-  [[noreturn]] void fail() const {
-    throw std::runtime_error((output_ == "-" ? "stdout" : output_) + ": " + std::generic_category().message(errno));
-  }
-  const std::string output_;
   const int descriptor_;
+  Output output_;
 };
 
 fs::path target_of(const GetFlags& flags, const std::string& name) {
@@ -83,7 +78,7 @@ Outcome get_one(FileClient& client, const GetFlags& flags, const GetOptions& wan
       bar.update(done, size);
     };
     if (through) {
-      const Through output(flags.output);
+      Through output(flags.output);
       outcome.size = client.read(name, [&](std::string_view bytes) { output.write(bytes); }, options).size;
     } else {
       outcome.size = client.get(name, target_of(flags, name), options).size;
@@ -102,6 +97,7 @@ GetOptions options_of(const GetFlags& flags) {
   options.resume = flags.resume;
   if (!flags.offset.empty()) options.offset = parse_size(flags.offset);
   if (!flags.length.empty()) options.length = parse_size(flags.length);
+  if (!flags.max_size.empty()) options.max_size = parse_size(flags.max_size);
   if (flags.resume && (!flags.offset.empty() || !flags.length.empty() || Through::wanted(flags.output))) {
     throw std::invalid_argument("--resume goes neither with a range nor with --output -");
   }
@@ -168,6 +164,10 @@ void add_get(CLI::App& app, int& exit_code) {
   command->add_flag("--resume", flags->resume, "Go on with NAME.part, if the file is still the same");
   command->add_option("--offset", flags->offset, "From this byte on (K, M, G)");
   command->add_option("--length", flags->length, "So many bytes");
+  command
+      ->add_option("--max-size", flags->max_size,
+                   "Fetch nothing larger, bytes (K, M, G; default: what the disk has room for)")
+      ->envname("FRAMECALL_MAX_SIZE");
   command->add_option("--timeout", flags->timeout, "Without any progress, seconds")
       ->capture_default_str()
       ->envname("FRAMECALL_TIMEOUT");

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cmath>
 #include <future>
 #include <stdexcept>
 #include <system_error>
@@ -27,6 +29,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t piece_limit = 1 << 20;  // replies with larger bodies come in pieces
 constexpr int busy_attempts = 20;               // while the server has not noticed that the attempt before is gone
 constexpr std::chrono::milliseconds busy_pause(100);
+constexpr std::size_t max_name_size = 255;              // bytes; PROTOCOL.md, section 3
+constexpr std::uint64_t max_list_memory = 64ULL << 20;  // of a list that is returned whole
 
 [[noreturn]] void fail(const std::filesystem::path& path, int errno_value) {
   throw std::filesystem::filesystem_error("a file here", path, std::error_code(errno_value, std::generic_category()));
@@ -55,6 +59,12 @@ class LocalFile {
       if (count < 0 && errno != EINTR) fail(path_, errno);
       if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
     }
+  }
+  /// Throws for content that the file system has no room for: what a peer announces is not to fill it up to the last byte.
+  void check_room(std::uint64_t size) const {
+    struct statvfs system{};
+    if (::fstatvfs(descriptor_, &system) != 0) return;
+    if (size / std::max<std::uint64_t>(system.f_frsize, 1) > system.f_bavail) fail(path_, ENOSPC);
   }
   void close() {  // some file systems tell only here that they have no room
     if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail(path_, errno);
@@ -95,13 +105,63 @@ class Hashing {
 // The file of the server is not the one that the part is of.
 struct Changed {};
 
-FileInfo info_of(const Json& value) {
-  FileInfo info;
-  info.name = value.at("name").get<std::string>();
-  info.size = value.at("size").get<std::uint64_t>();
-  info.mtime = value.at("mtime").get<std::int64_t>();
-  return info;
+// Nothing for what is no integer of 0 .. 2^63-1.
+std::optional<std::uint64_t> size_of(const Json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  const bool large = value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX};
+  if (large || value.get<std::int64_t>() < 0) return std::nullopt;
+  return value.get<std::uint64_t>();
 }
+
+// The result of a call, whose members may be missing or of any type: what is wrong with it is a ProtocolError that shows it.
+class Result {
+ public:
+  /// `where`: the peer and the method, for messages.
+  Result(const Json& value, std::string where) : value_(value), where_(std::move(where)) {
+    if (!value_.is_object()) wrong("the result is not an object");
+  }
+
+  bool has(const char* key) const { return value_.contains(key); }
+  const Json& operator[](const char* key) const {
+    const auto found = value_.find(key);
+    if (found == value_.end()) wrong(in_quotes(key) + " is missing");
+    return *found;
+  }
+  std::uint64_t size(const char* key) const {
+    const auto size = size_of((*this)[key]);
+    if (!size) wrong(in_quotes(key) + " is not an integer of 0 .. 2^63-1");
+    return *size;
+  }
+  // Some servers pass on what their system tells, with fractions of a second.
+  std::int64_t time(const char* key) const {
+    const Json& member = (*this)[key];
+    const bool known = member.is_number() && std::abs(member.get<double>()) < 1e15;
+    if (!known) wrong(in_quotes(key) + " is not a time in seconds");
+    return static_cast<std::int64_t>(std::floor(member.get<double>()));
+  }
+  std::string text(const char* key) const {
+    const Json& member = (*this)[key];
+    if (!member.is_string()) wrong(in_quotes(key) + " is not a string");
+    return member.get<std::string>();
+  }
+  FileInfo file() const {
+    FileInfo info;
+    info.name = text("name");
+    if (info.name.size() > max_name_size)
+      wrong("the name has " + std::to_string(info.name.size()) + " bytes, at most 255");
+    info.size = size("size");
+    info.mtime = time("mtime");
+    return info;
+  }
+  const std::string& where() const { return where_; }
+  [[noreturn]] void wrong(const std::string& what) const {
+    throw ProtocolError(ErrorCode::invalid_request, 0, where_ + ": " + what + ": " + printable(dump_json(value_)));
+  }
+
+ private:
+  const Json& value_;
+  const std::string where_;
+};
 
 }  // namespace
 
@@ -115,6 +175,9 @@ class FileClient::Implementation {
     CallReply& reply = receive();
     return parse_json(whole(reply).result);
   }
+
+  /// Which peer and method a result is of.
+  std::string where() const { return shown_ + ": " + what_; }
 
   Transfer put(const std::filesystem::path& path, std::string_view name, const PutOptions& options) {
     const LocalFile file(path, O_RDONLY | O_NONBLOCK);
@@ -136,8 +199,7 @@ class FileClient::Implementation {
         } else if (busy) {
           pause();
         } else if (error.code() == static_cast<int>(ErrorCode::aborted)) {
-          offset = parse_json(error.data()).value("offset", std::uint64_t{0});
-          if (offset > size) offset = 0;
+          offset = offset_of(error, size);
         } else if (error.code() == static_cast<int>(ErrorCode::data_loss)) {
           offset = 0;  // the part was of another file
         } else {
@@ -147,26 +209,32 @@ class FileClient::Implementation {
     }
   }
 
-  Transfer read(std::string_view name, std::uint64_t offset, std::optional<std::uint64_t> length,
-                const std::function<void(const Json& head)>& begin_with,
-                const std::function<void(std::string_view)>& sink, const FileProgress& progress) {
-    Json params = {{"name", name}, {"offset", offset}};
-    if (length) params["length"] = *length;
+  /// `begin_with` gets the result, and how many bytes will come.
+  Transfer read(std::string_view name, const GetOptions& wanted,
+                const std::function<void(const Result& head, std::uint64_t size)>& begin_with,
+                const std::function<void(std::string_view)>& sink) {
+    Json params = {{"name", name}, {"offset", wanted.offset}};
+    if (wanted.length) params["length"] = *wanted.length;
     begin("file.get", params, 0);
     Transfer transfer;
-    Json head;
+    std::uint64_t size = 0;
     for (bool more = true; more;) {
       CallReply& reply = receive();
       more = reply.continues;
       if (!more) under_way_ = false;
       if (reply.error) throw RemoteError(*reply.error);
       if (!reply.continued) {
-        head = parse_json(reply.result);
-        begin_with(head);
+        if (reply.more)
+          throw ProtocolError(ErrorCode::invalid_request, 0, where() + ": a reply in parts, where one was due");
+        const Json value = parse_json(reply.result);
+        const Result head(value, where());
+        size = head.size("size");
+        begin_with(head, announced(head, wanted, reply.body_size));
       }
       sink(reply.body.view());
       transfer.moved += reply.body.size();
-      if (progress) progress(offset + transfer.moved, head.at("size").get<std::uint64_t>());
+      if (wanted.progress) wanted.progress(wanted.offset + transfer.moved, size);
+      if (reply.damage) throw ProtocolError(*reply.damage);
       reply.body.clear();
     }
     transfer.size = transfer.moved;
@@ -174,10 +242,39 @@ class FileClient::Implementation {
   }
 
   std::uint64_t partial(std::string_view name) {
-    return call("file.stat", {{"name", name}, {"partial", true}}).at("offset").get<std::uint64_t>();
+    const Json value = call("file.stat", {{"name", name}, {"partial", true}});
+    return Result(value, where()).size("offset");
   }
 
  private:
+  // Where the server's part ends; 0, to begin anew, if it says nothing of use.
+  static std::uint64_t offset_of(const RemoteError& error, std::uint64_t size) {
+    const Json data = error.data().empty() ? Json() : parse_json(error.data());
+    const auto offset = data.is_object() ? size_of(data.value("offset", Json())) : std::nullopt;
+    return offset && *offset <= size ? *offset : 0;
+  }
+
+  // The bytes that follow a result of file.get: all that it says about them must agree.
+  static std::uint64_t announced(const Result& head, const GetOptions& wanted, std::uint64_t body_size) {
+    const std::uint64_t size = head.size("size");
+    if (wanted.offset > size) head.wrong("the file ends before the offset " + std::to_string(wanted.offset));
+    const std::uint64_t rest = size - wanted.offset, due = std::min(wanted.length.value_or(rest), rest);
+    const auto check = [&](const char* what, std::uint64_t got, std::uint64_t expected) {
+      if (got != expected) {
+        head.wrong(std::string(what) + " is " + std::to_string(got) + " instead of " + std::to_string(expected));
+      }
+    };
+    if (head.has("offset")) check("\"offset\"", head.size("offset"), wanted.offset);
+    if (head.has("length")) check("\"length\"", head.size("length"), due);
+    check("body_size", body_size, due);
+    if (due > wanted.max_size) {
+      throw ProtocolError(
+          ErrorCode::resource_exhausted, 0,
+          head.where() + ": " + std::to_string(due) + " bytes, max_size is " + std::to_string(wanted.max_size));
+    }
+    return due;
+  }
+
   Transfer send(const LocalFile& file, const std::filesystem::path& path, std::string_view name, std::uint64_t size,
                 std::uint64_t offset, const std::string& sha256, const PutOptions& options) {
     Json params = {{"name", name}, {"size", size}};
@@ -202,8 +299,11 @@ class FileClient::Implementation {
     Transfer transfer;
     transfer.size = size;
     transfer.moved = size - offset;
-    transfer.sha256 = response.value().at("sha256").get<std::string>();
-    if (sum && transfer.sha256 != sum->get()) {
+    const Json value = response.value();
+    const Result result(value, where());
+    transfer.sha256 = result.text("sha256");
+    if (result.has("size") && result.size("size") != size) result.wrong("\"size\" is not " + std::to_string(size));
+    if (transfer.sha256 != (sum ? sum->get() : sha256)) {
       throw std::runtime_error(path.string() + ": it changed while it was sent, or was damaged on the way");
     }
     return transfer;
@@ -310,16 +410,25 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
     const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(mtime), 0}};
     ::futimens(file.get(), times);
   };
+  GetOptions rest = options;
+  rest.offset += begun;
   Transfer transfer;
   try {
     transfer = implementation_->read(
-        name, options.offset + begun, options.length,
-        [&](const Json& head) {
-          const auto now = head.at("mtime").get<std::int64_t>();
+        name, rest,
+        [&](const Result& head, std::uint64_t size) {
+          const std::int64_t now = head.time("mtime");
           if (begun > 0 && now != mtime) throw Changed();
           mtime = now;
+          file.check_room(size);
         },
-        [&](std::string_view bytes) { file.write(bytes); }, options.progress);
+        [&](std::string_view bytes) { file.write(bytes); });
+  } catch (const ProtocolError&) {
+    // What came may be damaged, or of another file: nothing goes on from it.
+    [[maybe_unused]] const int problem = ::ftruncate(file.get(), static_cast<off_t>(begun));
+    keep_time();
+    if (begun == 0) ::unlink(part.c_str());
+    throw;
   } catch (const Changed&) {  // between the look at it and its first byte
     GetOptions anew = options;
     anew.resume = false;
@@ -337,22 +446,49 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
 
 Transfer FileClient::read(std::string_view name, const std::function<void(std::string_view)>& sink,
                           const GetOptions& options) {
-  return implementation_->read(name, options.offset, options.length, [](const Json&) {}, sink, options.progress);
+  return implementation_->read(name, options, [](const Result&, std::uint64_t) {}, sink);
+}
+
+void FileClient::list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page) {
+  std::string after;
+  for (bool more = true; more;) {
+    const Json value = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
+    const Result page(value, implementation_->where());
+    if (!page["files"].is_array()) page.wrong("\"files\" is not an array");
+    std::vector<FileInfo> files;
+    for (const Json& file : page["files"]) files.push_back(Result(file, page.where()).file());
+    more = !page["next"].is_null();
+    if (more) {
+      std::string next = page.text("next");
+      // Else the list would have no end.
+      if (next <= after || files.empty()) page.wrong("\"next\" does not go on behind " + in_quotes(after));
+      after = std::move(next);
+    }
+    on_page(std::move(files));
+  }
 }
 
 std::vector<FileInfo> FileClient::list(std::string_view prefix) {
-  std::vector<FileInfo> files;
-  Json after = "";
-  while (after.is_string()) {
-    const Json page = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
-    for (const Json& file : page.at("files")) files.push_back(info_of(file));
-    after = page.at("next");
-  }
-  return files;
+  std::vector<FileInfo> all;
+  std::uint64_t memory = 0;
+  list(prefix, [&](std::vector<FileInfo> page) {
+    for (FileInfo& file : page) {
+      memory += sizeof file + file.name.size();
+      all.push_back(std::move(file));
+    }
+    if (memory > max_list_memory) {
+      throw ProtocolError(ErrorCode::resource_exhausted, 0,
+                          implementation_->where() +
+                              ": more than 64 MiB of names and sizes; list with a longer prefix, or a "
+                              "page at a time");
+    }
+  });
+  return all;
 }
 
 FileInfo FileClient::stat(std::string_view name) {
-  return info_of(implementation_->call("file.stat", {{"name", name}}));
+  const Json value = implementation_->call("file.stat", {{"name", name}});
+  return Result(value, implementation_->where()).file();
 }
 
 std::uint64_t FileClient::partial(std::string_view name) { return implementation_->partial(name); }

@@ -28,7 +28,9 @@ Response response_of(CallReply&& reply, const std::string& shown) {
   if (reply.error) throw RemoteError(*reply.error);
   if (reply.damage) throw ProtocolError(*reply.damage);
   if (reply.continues) {
-    throw ProtocolError(ErrorCode::resource_exhausted, 0, shown + ": the body of a reply is larger than max_body");
+    throw ProtocolError(ErrorCode::resource_exhausted, 0,
+                        shown + ": the body of a reply has " + std::to_string(reply.body_size) +
+                            " bytes, more than max_body of this client");
   }
   if (reply.more) {
     throw ProtocolError(ErrorCode::invalid_request, 0, shown + ": a streamed reply, where none was asked for");
@@ -104,7 +106,8 @@ void ReplyReader::begin() {
   reply_.more = head.more;
   closing_ = closing_ || head.closing || reply_.id.empty();
   digest_ = head.digest;
-  large_ = decoder_.body_left() > max_body_;
+  reply_.body_size = decoder_.body_left();
+  large_ = reply_.body_size > max_body_;
   sum_.reset();
   if (large_ && !digest_.empty()) sum_.emplace(DigestKind::sha256);
   in_body_ = true;

@@ -61,25 +61,27 @@ std::string put(FileClient& files, const std::string& path, const std::string& n
   return without_gil([&] { return files.put(path, name, options).sha256; });
 }
 
-GetOptions range(std::uint64_t offset, Length length) {
+GetOptions range(std::uint64_t offset, Length length, Length max_size) {
   GetOptions options;
   options.offset = offset;
   options.length = length;
+  if (max_size) options.max_size = *max_size;
   return options;
 }
 
 std::uint64_t get(FileClient& files, const std::string& name, const std::string& target, bool resume,
-                  std::uint64_t offset, Length length, const py::object& progress) {
-  GetOptions options = range(offset, length);
+                  std::uint64_t offset, Length length, Length max_size, const py::object& progress) {
+  GetOptions options = range(offset, length, max_size);
   options.resume = resume;
   options.progress = to_progress(progress);
   return without_gil([&] { return files.get(name, target, options).size; });
 }
 
-py::bytes read(FileClient& files, const std::string& name, std::uint64_t offset, Length length) {
+py::bytes read(FileClient& files, const std::string& name, std::uint64_t offset, Length length,
+               std::uint64_t max_size) {
   std::string content;
-  without_gil(
-      [&] { return files.read(name, [&](std::string_view piece) { content += piece; }, range(offset, length)).size; });
+  const GetOptions options = range(offset, length, max_size);
+  without_gil([&] { return files.read(name, [&](std::string_view piece) { content += piece; }, options).size; });
   return content;
 }
 

@@ -549,3 +549,84 @@ def test_the_tutorials_upload(client, tmp_path):
         client.send_file(path, dialect="no-such")
     client.remove("renamed.txt")
     client.remove("t.txt")
+
+
+# ---- a server that lies about files
+
+
+def file_server(reply):
+    """Answers each call on one connection with (header, body) of reply(number of the call, header)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection = listener.accept()[0]
+        stream = connection.makefile("rb")
+        number = 0
+        try:
+            while True:
+                prefix = stream.read(4)
+                if len(prefix) < 4:
+                    return
+                header = framecall.decode_header(stream.read(int.from_bytes(prefix, "little")))
+                stream.read(header.get("body_size", 0))
+                result, body = reply(number, header)
+                number += 1
+                answer = {"jsonrpc": "2.0", "id": header["id"], "result": result, "body_size": len(body)}
+                connection.sendall(framecall.encode_frame(answer, body))
+        except OSError:  # the client has seen enough
+            pass
+        finally:
+            connection.close()
+            listener.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("result", [None, 7, [], {}, {"name": 1, "size": "x", "files": 3, "sha256": None}])
+def test_results_about_files_of_the_wrong_shape(result, tmp_path):
+    (tmp_path / "source").write_bytes(b"hello")
+    for method, call in {
+        "file.stat": lambda client: client.stat("x"),
+        "file.list": lambda client: client.list(),
+        "file.get": lambda client: client.get("x", tmp_path / "target"),
+        "file.put": lambda client: client.put(tmp_path / "source"),
+    }.items():
+        client = framecall.Client(file_server(lambda number, header: (result, b"")))
+        with client, pytest.raises(framecall.ProtocolError, match=method):
+            call(client)
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_a_file_of_another_size_than_announced(tmp_path):
+    head = {"name": "x", "size": 5000, "offset": 0, "length": 5000, "mtime": 1}
+    for call in (lambda client: client.get("x", tmp_path / "target"), lambda client: client.read("x")):
+        client = framecall.Client(file_server(lambda number, header: (head, b"short")))
+        with client, pytest.raises(framecall.ProtocolError, match="body_size is 5 instead of 5000"):
+            call(client)
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_above_max_size(client, tmp_path):
+    (tmp_path / "source").write_bytes(b"hello")
+    client.put(tmp_path / "source", "limited")
+    with pytest.raises(framecall.ProtocolError, match="5 bytes, max_size is 4"):
+        client.get("limited", tmp_path / "target", max_size=4)
+    with pytest.raises(framecall.ProtocolError, match="5 bytes, max_size is 4"):
+        client.read("limited", max_size=4)
+    assert client.read("limited", max_size=5) == b"hello"
+    assert os.listdir(tmp_path) == ["source"]
+
+
+def test_a_list_without_an_end():
+    page = [{"name": "x" * 250, "size": 1, "mtime": 1}] * 3000
+
+    def endless(number, header):
+        return {"files": page, "next": f"{number:09d}"}, b""
+
+    def stuck(number, header):
+        return {"files": page[:1], "next": "x"}, b""
+
+    for reply, message in [(endless, "more than 64 MiB"), (stuck, '"next" does not go on behind "x"')]:
+        with framecall.Client(file_server(reply)) as client, pytest.raises(framecall.ProtocolError, match=message):
+            client.list()

@@ -39,6 +39,7 @@ struct GetOptions {
   bool resume = false;                  ///< go on with the part that an earlier attempt left beside the target
   std::uint64_t offset = 0;             ///< of a range; not together with resume
   std::optional<std::uint64_t> length;  ///< of a range; nothing: to the end
+  std::uint64_t max_size = INT64_MAX;   ///< bytes; a server that announces more is a ProtocolError
   FileProgress progress;
 };
 
@@ -66,14 +67,18 @@ class FileClient {
   /// Throws std::runtime_error for what is no regular file, and for one that changed meanwhile.
   Transfer put(const std::filesystem::path& path, std::string_view name, const PutOptions& options = PutOptions());
   /// Fetches a file, or a range of it, as `target`, replacing what is there. A cut-off attempt leaves `TARGET.part`; the target
-  /// appears when it is whole. A file that changed on the server since a part was made is fetched anew.
+  /// appears when it is whole. A file that changed on the server since a part was made is fetched anew. Throws ProtocolError
+  /// if what the server announces does not agree, and std::filesystem::filesystem_error before the first byte of a file that
+  /// the disk has no room for.
   Transfer get(std::string_view name, const std::filesystem::path& target, const GetOptions& options = GetOptions());
   /// The same to a function, in pieces, in order. No resume.
   Transfer read(std::string_view name, const std::function<void(std::string_view)>& sink,
                 const GetOptions& options = GetOptions());
 
-  /// All files whose names begin with `prefix`, sorted bytewise.
+  /// All files whose names begin with `prefix`, sorted bytewise. Throws ProtocolError above 64 MiB of them.
   std::vector<FileInfo> list(std::string_view prefix = {});
+  /// The same page by page, in the memory of one page.
+  void list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page);
   FileInfo stat(std::string_view name);
   /// How many bytes of a cut-off put the server has; 0: none.
   std::uint64_t partial(std::string_view name);

@@ -22,6 +22,7 @@ struct CallReply {
   std::optional<RemoteError> error;
   std::string result, metadata, layout;
   Buffer body;
+  std::uint64_t body_size = 0;          ///< as announced, of all pieces
   std::optional<ProtocolError> damage;  ///< the body is not what the peer's digest says
   bool more = false;                    ///< another one follows for this id
   bool continues = false;               ///< more of the body follows: it is above max_body and comes in pieces

@@ -107,20 +107,23 @@ class Client(_core.Client):
         resume: bool = False,
         offset: int = 0,
         length: int | None = None,
+        max_size: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """Fetches a file as `path` (None: its name, in the current folder), replacing what is there, and returns its size in
         bytes. The target appears when it is whole; a cut-off attempt leaves PATH.part.
 
-        `resume`: goes on with such a part. `offset`, `length`: a range, in bytes. `progress(done, size)` as with put().
-        Raises NotFoundError, and OSError for the target.
+        `resume`: goes on with such a part. `offset`, `length`: a range, in bytes. `max_size`: fetches nothing larger, in bytes
+        (None: what the disk has room for). `progress(done, size)` as with put(). Raises NotFoundError, OSError for the target,
+        and ProtocolError if what the server announces does not agree, or is larger than `max_size`.
         """
         target = os.path.basename(name) if path is None else os.fspath(path)
-        return self._with_files(lambda files: files.get(name, target, resume, offset, length, progress))
+        return self._with_files(lambda files: files.get(name, target, resume, offset, length, max_size, progress))
 
-    def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
-        """The content of a file of the server, or of a range of it."""
-        return self._with_files(lambda files: files.read(name, offset, length))
+    def read(self, name: str, *, offset: int = 0, length: int | None = None, max_size: int = 1 << 30) -> bytes:
+        """Returns the content of a file of the server, or of a range of it. Raises ProtocolError if it is larger than
+        `max_size`, in bytes."""
+        return self._with_files(lambda files: files.read(name, offset, length, max_size))
 
     def list(self, prefix: str = "") -> list[_core.FileInfo]:
         """All files whose names begin with `prefix`, sorted bytewise: each has `name`, `size` in bytes, `mtime` in seconds."""

@@ -298,16 +298,19 @@ class Client(_core.AsyncClient):
         resume: bool = False,
         offset: int = 0,
         length: int | None = None,
+        max_size: int | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> int:
         """As framecall.Client.get(), on a thread of the loop's executor; `progress` is called there."""
         return await self._on_thread(
-            lambda files: files.get(name, path, resume=resume, offset=offset, length=length, progress=progress)
+            lambda files: files.get(
+                name, path, resume=resume, offset=offset, length=length, max_size=max_size, progress=progress
+            )
         )
 
-    async def read(self, name: str, *, offset: int = 0, length: int | None = None) -> bytes:
+    async def read(self, name: str, *, offset: int = 0, length: int | None = None, max_size: int = 1 << 30) -> bytes:
         """As framecall.Client.read()."""
-        return await self._on_thread(lambda files: files.read(name, offset=offset, length=length))
+        return await self._on_thread(lambda files: files.read(name, offset=offset, length=length, max_size=max_size))
 
     async def list(self, prefix: str = "") -> list[_core.FileInfo]:
         """As framecall.Client.list()."""
