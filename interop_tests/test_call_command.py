@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
@@ -834,3 +835,62 @@ def test_servers_that_discover_nothing(program):
     refused(program, "discover", nobody(), expected=3)
     refused(program, "discover", "nowhere", expected=2)
     refused(program, "discover", nobody(), "--timeout", "x", expected=2)
+
+
+@pytest.fixture(scope="module")
+def two_addresses(tmp_path_factory):
+    """A command in front of a program for which the name two.test has the addresses 127.0.0.1 and 127.0.0.2, in this order."""
+    hosts = tmp_path_factory.mktemp("hosts") / "hosts"
+    hosts.write_text("127.0.0.1 two.test\n127.0.0.2 two.test\n")
+    command = ["unshare", "-r", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(hosts)]
+    try:
+        probe = subprocess.run(command + ["getent", "ahosts", "two.test"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except FileNotFoundError:
+        pytest.skip("there is no unshare")
+    if b"127.0.0.2" not in probe.stdout:
+        pytest.skip("no mount namespace of our own: %r" % probe.stdout)
+    return command
+
+
+CALL_OF_PYTHON = """
+import asyncio, sys, framecall, framecall.aio
+
+async def call(address):
+    async with framecall.aio.Client(address, timeout=0.5) as client:
+        await client.call("x")
+
+try:
+    if sys.argv[1] == "aio":
+        asyncio.run(call(sys.argv[2]))
+    else:
+        framecall.Client(sys.argv[2], timeout=0.5).call("x")
+except TimeoutError:
+    print("late")
+"""
+
+
+@pytest.mark.parametrize("kind", ["program", "blocking", "aio"])
+def test_nothing_is_sent_once_it_is_late(program, two_addresses, kind):
+    """The first address of the name lets its caller wait for the whole of the time; the second one would answer at once."""
+    if kind != "program":
+        pytest.importorskip("framecall")
+    with socket.socket() as full, socket.socket() as filling, socket.socket() as other:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        filling.connect(full.getsockname())
+        other.bind(("127.0.0.2", full.getsockname()[1]))
+        other.listen(16)
+        address = "two.test:%d" % full.getsockname()[1]
+        command = [program, "call", address, "x", "--timeout", "0.5"] if kind == "program" else [
+            sys.executable, "-c", CALL_OF_PYTHON, kind, address]
+        result = subprocess.run(two_addresses + command, env=clean_environment(), timeout=PATIENCE, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert (result.returncode == 4) if kind == "program" else (result.stdout == b"late\n"), result.stderr.decode()
+        other.setblocking(False)
+        try:
+            sock, _ = other.accept()
+        except BlockingIOError:
+            return
+        with sock:
+            sock.settimeout(PATIENCE)
+            assert sock.recv(1000) == b"", "the connection has ended without a call"

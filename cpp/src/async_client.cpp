@@ -1,7 +1,12 @@
 #include "framecall/async_client.hpp"
 
+#include <asio/steady_timer.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <stdexcept>
 #include <system_error>
@@ -101,6 +106,7 @@ class AsyncClient::Implementation {
     }
   }
 
+  const asio::any_io_executor& executor() const { return executor_; }
   std::size_t in_flight() const {
     std::size_t count = link_ ? link_->in_flight() : 0;
     for (const auto& one : retired_) {
@@ -127,11 +133,13 @@ asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> clien
                                            Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options);
   const auto deadline = deadline_of(options, client->options);
+  // Less up to a half at random, so that clients which lost a server together do not come back together.
+  const auto pause = client->options.backoff - client->options.backoff * (std::rand() % 512) / 1024;
   for (unsigned attempt = 1;; ++attempt) {
     const auto link = client->link();
     const auto single = std::make_shared<SingleCall>(in_quotes(method), link->shown());
     const std::string id = link->next_id();
-    const bool again = options.idempotent && attempt < client->options.attempts;
+    const bool again = options.idempotent && attempt < std::min(client->options.attempts, max_sent);
     Buffer sent;
     if (again) {
       sent.append(body.view());
@@ -140,7 +148,7 @@ asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> clien
     }
     link->add(id, single);
     link->set_deadline(id, deadline);
-    link->send(call.encode(id, deadline), std::move(sent));
+    link->send(call.encode(id, deadline), std::move(sent), id, deadline);
     auto reply = suspend([link, id, single](const Complete& complete, const OnCancel& on_cancel) {
       on_cancel([link, id, single] { link->cancel(id, aborted(single->what())); });
       single->wait(complete);
@@ -149,8 +157,11 @@ asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> clien
       co_await std::move(reply);
       co_return single->take_response();
     } catch (const UnavailableError&) {
-      if (!again || Clock::now() >= deadline) throw;
+      if (!again || Clock::now() + pause >= deadline) throw;
     }
+    asio::steady_timer timer(client->executor(), pause);
+    auto waiting = timer.async_wait(asio::use_awaitable);
+    co_await std::move(waiting);
   }
 }
 
@@ -186,7 +197,11 @@ asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, 
   const auto link = client->link();
   auto waiting = room(link);
   co_await std::move(waiting);
-  link->send(call.encode({}, deadline), std::move(body));
+  if (Clock::now() >= deadline) {
+    throw std::system_error(ETIMEDOUT, std::generic_category(),
+                            link->shown() + ": " + in_quotes(method) + " was not sent");
+  }
+  link->send(call.encode({}, deadline), std::move(body), {}, deadline);
 }
 
 // Receives parts as a call of its link, and gives them to the coroutine that reads.
@@ -255,7 +270,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
     if (self->ended_) co_return;  // whatever came: it is the answer
     std::string header;
     write_part(header, self->id_, "item", part, more);
-    self->link_->send(encode_head(header), std::move(part.body));
+    self->link_->send(encode_head(header), std::move(part.body), self->id_);
   }
 
   void set_total_deadline(Clock::time_point deadline) {
@@ -268,7 +283,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
   void ask_to_stop() {
     if (ended_) return;
     writing_ = false;
-    link_->send(cancel_frame(id_), Buffer());
+    link_->send(cancel_frame(id_), Buffer(), id_);
   }
   // Nobody reads any more.
   void abandon() {
@@ -318,7 +333,7 @@ asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> c
   AsyncStream result(stream);
   link->add(id, stream);
   if (options.timeout.count() > 0) stream->set_total_deadline(deadline);
-  link->send(call.encode(id, deadline, true), std::move(body));
+  link->send(call.encode(id, deadline, true), std::move(body), id);
   auto waiting = room(link);
   co_await std::move(waiting);
   co_return result;

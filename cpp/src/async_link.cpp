@@ -102,10 +102,7 @@ asio::awaitable<void> AsyncLink::connect(std::shared_ptr<AsyncLink> self) {
       if (!problem) {
         set_no_delay(self->socket_.native_handle());
         self->socket_.native_non_blocking(true, ignored);
-        self->connected_ = true;
-        self->connect_timer_.cancel();
-        self->flush();
-        self->wait_to_read();
+        self->on_connected();
         co_return;
       }
     }
@@ -124,10 +121,31 @@ void AsyncLink::add(const std::string& id, std::shared_ptr<AsyncCall> call) {
   calls_.emplace(id, Entry{std::move(call), std::nullopt});
 }
 
-void AsyncLink::send(std::string_view head, Buffer body) {
+void AsyncLink::on_connected() {
+  connected_ = true;
+  connect_timer_.cancel();
+  const auto now = Clock::now();
+  for (Waiting& one : std::exchange(waiting_, {})) {
+    if (now < one.deadline) out_.append(std::move(one.frame));
+  }
+  waiting_bytes_ = 0;
+  flush();
+  wait_to_read();
+}
+
+void AsyncLink::send(std::string_view head, Buffer body, const std::string& id, TimePoint deadline) {
+  if (!connected_) {
+    if (!open_) return;
+    waiting_bytes_ += head.size() + body.size();
+    Buffer frame;
+    frame.append(head);
+    waiting_.push_back({id, deadline, std::move(frame)});
+    if (!body.empty()) waiting_.push_back({id, deadline, std::move(body)});
+    return;
+  }
   out_.append(head);
   out_.append(std::move(body));
-  if (!connected_ || writing_ || flush_posted_) return;
+  if (writing_ || flush_posted_) return;
   flush_posted_ = true;
   asio::post(executor_, [self = shared_from_this()] {
     self->flush_posted_ = false;
@@ -158,7 +176,7 @@ void AsyncLink::wait_to_write() {
 }
 
 void AsyncLink::wait_for_room(std::function<void(std::exception_ptr)> ready) {
-  if (error_ || out_.memory() < most_unsent) {
+  if (error_ || unsent() < most_unsent) {
     ready(error_);
   } else {
     writers_.push_back(std::move(ready));
@@ -276,7 +294,16 @@ void AsyncLink::on_timer() {
 void AsyncLink::cancel(const std::string& id, std::exception_ptr error) {
   const auto call = take(id);
   if (!call) return;
-  send(cancel_frame(id), Buffer());
+  if (connected_) {
+    send(cancel_frame(id), Buffer());
+  } else {
+    std::erase_if(waiting_, [&](const Waiting& one) {
+      if (one.id != id) return false;
+      waiting_bytes_ -= one.frame.size();
+      return true;
+    });
+    if (unsent() < resume_below) release_writers(nullptr);
+  }
   resume();
   if (error) call->on_failure(error);
   end_if_retired();
@@ -288,7 +315,7 @@ void AsyncLink::retire() {
 }
 
 void AsyncLink::end_if_retired() {
-  if (open_ && (retired_ || reader_.closing()) && calls_.empty() && out_.empty()) {
+  if (open_ && (retired_ || reader_.closing()) && calls_.empty() && out_.empty() && waiting_.empty()) {
     close(network_error(asio::error::not_connected, shown_));
   }
 }
@@ -309,6 +336,7 @@ void AsyncLink::close(std::exception_ptr error) {
   timer_.cancel();
   connect_timer_.cancel();
   out_.clear();
+  waiting_.clear();
   deadlines_.clear();
   release_writers(error);
   for (auto& [id, entry] : std::exchange(calls_, {})) entry.call->on_failure(error);

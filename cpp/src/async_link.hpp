@@ -6,7 +6,9 @@
 #include <asio/generic/stream_protocol.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -56,8 +58,9 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
 
   std::string next_id() { return std::to_string(++last_id_); }
   void add(const std::string& id, std::shared_ptr<AsyncCall> call);
-  /// The frame leaves together with others of this turn of the executor.
-  void send(std::string_view head, Buffer body);
+  /// The frame leaves together with others of this turn of the executor. One that waits for the connection is dropped when the
+  /// call of this `id` is given up, or when `deadline` passes: nothing is sent that is late.
+  void send(std::string_view head, Buffer body, const std::string& id = {}, TimePoint deadline = TimePoint::max());
   /// Calls `ready` when less than 256 KiB are unsent, at once if that is so now; with an exception when the link has ended.
   void wait_for_room(std::function<void(std::exception_ptr)> ready);
   /// When the call is late. Nothing: it has all the time.
@@ -74,6 +77,12 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
     std::shared_ptr<AsyncCall> call;
     std::optional<std::multimap<TimePoint, std::string>::iterator> deadline;
   };
+  /// A frame that waits for the connection.
+  struct Waiting {
+    std::string id;
+    TimePoint deadline;
+    Buffer frame;
+  };
   static asio::awaitable<void> connect(std::shared_ptr<AsyncLink> self);
   static asio::awaitable<std::vector<asio::generic::stream_protocol::endpoint>> resolve(Endpoint endpoint);
   void wait_to_read();
@@ -81,7 +90,9 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
   void on_readable();
   void dispatch_all();
   void dispatch(CallReply& reply);
+  void on_connected();
   void flush();
+  std::size_t unsent() const { return out_.memory() + waiting_bytes_; }
   void release_writers(std::exception_ptr error);
   void arm_timer();
   void on_timer();
@@ -98,6 +109,8 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
   TimePoint timer_due_ = TimePoint::max();
   ReplyReader reader_;
   OutQueue out_;
+  std::deque<Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
   std::unordered_map<std::string, Entry> calls_;
   std::multimap<TimePoint, std::string> deadlines_;
   std::vector<std::function<void(std::exception_ptr)>> writers_;

@@ -112,8 +112,7 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
       pool.give_back(std::move(lease));
       return response;
     } catch (const std::system_error& error) {
-      const bool again = options.idempotent || lease->sent_nothing();
-      if (again && error.code() != std::errc::timed_out && attempts.count < implementation_->options.attempts) continue;
+      if (pool.try_again(error, *lease.connection, attempts, options.idempotent)) continue;
       throw_lost(error, shown, in_quotes(call.method()), attempts);
     }
   }
@@ -178,8 +177,7 @@ std::vector<Pipeline::Outcome> Pipeline::run(const CallOptions& options) {
       client_->pool.give_back(std::move(lease));
       return outcomes;
     } catch (const std::system_error& error) {
-      const bool again = options.idempotent || lease->sent_nothing();
-      if (!again || error.code() == std::errc::timed_out || attempts.count >= client_->options.attempts) {
+      if (!client_->pool.try_again(error, *lease.connection, attempts, options.idempotent)) {
         throw_lost(error, lease->shown(), std::to_string(outcomes.size()) + " calls", attempts);
       }
       outcomes = std::vector<Outcome>(outcomes.size());

@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "framecall/client_call.hpp"
+
 namespace framecall {
 
 // All pools of the process. A child of fork() has copies of their connections, on which its parent goes on to talk, and of
@@ -84,23 +86,27 @@ ConnectionPool::ConnectionPool(const std::vector<Endpoint>& endpoints, const Cli
 ConnectionPool::~ConnectionPool() { Pools::instance().remove(this); }
 
 ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
+  const auto check_time = [&](Clock::time_point now, const Peer& peer) {
+    if (now < attempts.deadline) return;
+    throw std::system_error(ETIMEDOUT, std::generic_category(),
+                            peer.shown + ": no time is left to call" + attempts.text());
+  };
   for (;;) {
     ++attempts.count;
     bool down = false;
     const auto now = attempts.count == 1 ? attempts.start : Clock::now();
     Lease lease = choose(now, down);
+    const Peer& peer = peers_[lease.peer];
+    if (attempts.count > 1) check_time(now, peer);
     while (lease.connection) {
       if (lease->healthy(now)) return lease;
       const std::lock_guard lock(mutex_);
       lease.connection = take_idle(lease.peer);
     }
-    if (down && attempts.count > 1) back_off(attempts);
-    const Peer& peer = peers_[lease.peer];
+    if (down && attempts.count > 1) back_off(attempts.count - 1, attempts.deadline);
     try {
       lease.connection = std::make_shared<ClientConnection>(peer.endpoint, peer.shown, options_.check,
                                                             options_.max_header, options_.max_body, attempts.deadline);
-      note_connected(lease.peer, lease.connection);
-      return lease;
     } catch (const std::system_error& error) {
       note_down(lease.peer);
       const bool unknown = error.code() == std::errc::no_such_file_or_directory && !peer.endpoint.is_unix();
@@ -109,7 +115,11 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
       if (attempts.count >= most || Clock::now() >= attempts.deadline) {
         throw std::system_error(error.code(), "cannot connect to " + peer.shown + attempts.text());
       }
+      continue;
     }
+    note_connected(lease.peer, lease.connection);
+    check_time(Clock::now(), peer);  // looking up a name has no limit of time
+    return lease;
   }
 }
 
@@ -178,8 +188,17 @@ milliseconds ConnectionPool::backoff(unsigned failures) const {
   return milliseconds(wanted - std::uniform_int_distribution<long>(0, std::max<long>(wanted / 2, 0))(random));
 }
 
-void ConnectionPool::back_off(const Attempts& attempts) const {
-  const auto until = std::min(Clock::now() + backoff(attempts.count - 1), attempts.deadline);
+bool ConnectionPool::try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
+                               bool idempotent) const {
+  if (error.code() == std::errc::timed_out || attempts.count >= options_.attempts) return false;
+  if (connection.sent_nothing()) return true;
+  if (!idempotent || ++attempts.sent >= max_sent) return false;
+  back_off(attempts.count, attempts.deadline);
+  return Clock::now() < attempts.deadline;
+}
+
+void ConnectionPool::back_off(unsigned failures, ClientConnection::Deadline deadline) const {
+  const auto until = std::min(Clock::now() + backoff(failures), deadline);
   for (auto now = Clock::now(); now < until; now = Clock::now()) {
     const auto left = std::min(std::chrono::ceil<milliseconds>(until - now), check_interval);
     ::poll(nullptr, 0, static_cast<int>(left.count()));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "client_connection.hpp"
@@ -19,6 +20,7 @@ struct Attempts {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   ClientConnection::Deadline deadline;
   unsigned count = 0;  ///< at connecting or calling that failed, and the one under way
+  unsigned sent = 0;   ///< those that a server may have carried out
 
   /// " (2 attempts in 0.134 s)"
   std::string text() const;
@@ -43,8 +45,10 @@ class ConnectionPool {
   void give_back(Lease lease);
   /// The address, for messages.
   const std::string& shown(const Lease& lease) const { return peers_[lease.peer].shown; }
-  /// Waits before another attempt.
-  void back_off(const Attempts& attempts) const;
+  /// After `error` on a connection with a call under way: whether it may be sent again, in time. Waits before that, unless
+  /// nothing of it had left. A call that may have been carried out is sent twice at most: it may be what has ended the server.
+  bool try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
+                 bool idempotent) const;
   /// Closes the idle ones and every one that is given back.
   void close();
 
@@ -63,6 +67,7 @@ class ConnectionPool {
   std::shared_ptr<ClientConnection> take_idle(std::size_t peer);
   void note_connected(std::size_t peer, const std::shared_ptr<ClientConnection>& connection);
   void note_down(std::size_t peer);
+  void back_off(unsigned failures, ClientConnection::Deadline deadline) const;
   std::chrono::milliseconds backoff(unsigned failures) const;
   void check_open() const;
   void abandon();

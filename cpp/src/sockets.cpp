@@ -180,6 +180,7 @@ int open_connection(const Endpoint& endpoint, std::chrono::milliseconds timeout,
   const auto deadline = Clock::now() + timeout;
   int problem = ENOENT;
   for (const Address& address : resolve(endpoint, false)) {
+    if (problem == ETIMEDOUT && Clock::now() >= deadline) break;  // the address before has used up the time
     const int socket = new_socket(address);
     try {
       problem = socket < 0 ? errno : connect_within(socket, address, deadline, check);

@@ -14,6 +14,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -403,6 +404,85 @@ TEST(AsyncClient, sends_idempotent_calls_again) {
   });
   run(listener.endpoint(), expect_answer);
   peers.join();
+}
+
+asio::awaitable<void> expect_unavailable(AsyncClient& client) {
+  CallOptions options;
+  options.idempotent = true;
+  auto calling = client.call("x", nullptr, options);
+  std::string problem;
+  try {
+    co_await std::move(calling);
+  } catch (const UnavailableError& error) {
+    problem = error.what();
+  }
+  EXPECT_TRUE(problem.starts_with("UNAVAILABLE")) << problem;
+}
+
+// It may be what has ended the server.
+TEST(AsyncClient, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
+  PeerListener listener;
+  std::atomic<int> carried_out = 0;
+  std::thread peers([&] {
+    for (;;) {
+      Peer lost = listener.accept();
+      if (lost.receive_some().empty()) return;  // the test is over
+      ++carried_out;
+    }
+  });
+  ClientOptions options;
+  options.backoff = 100ms;
+  options.attempts = 10;
+  const auto start = std::chrono::steady_clock::now();
+  run(listener.endpoint(), expect_unavailable, options);
+  EXPECT_EQ(carried_out, 2);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 50ms);
+  Peer(listener.endpoint()).half_close();
+  peers.join();
+}
+
+// A listener with no room for another connection until accept_all().
+struct FullListener {
+  void accept_all() {
+    listener.accept();
+    filling.close();
+    peer = std::thread([this] {
+      Peer client = listener.accept();
+      first_header = receive_header(client);
+      client.send(result("2", "\"well\""));
+      client.receive_all();
+    });
+  }
+  PeerListener listener{0, 0};
+  Peer filling{listener.endpoint()};
+  std::string first_header;
+  std::thread peer;
+};
+FullListener* full = nullptr;
+
+asio::awaitable<void> be_late_then_call(AsyncClient& client) {
+  CallOptions options;
+  options.timeout = 100ms;
+  auto late = problem_of(client, "late", nullptr, options);
+  const std::string problem = co_await std::move(late);
+  EXPECT_NE(problem.find("no reply to \"late\""), std::string::npos) << problem;
+  auto telling = client.notify("late", nullptr, Buffer(), options);
+  co_await std::move(telling);
+  asio::steady_timer timer(co_await asio::this_coro::executor, 150ms);
+  auto waiting = timer.async_wait(asio::use_awaitable);
+  co_await std::move(waiting);
+  full->accept_all();
+  auto calling = client.call("in time");
+  const Json reply = co_await std::move(calling);
+  EXPECT_EQ(reply, "well");
+}
+
+TEST(AsyncClient, sends_nothing_that_was_late_before_it_was_connected) {
+  FullListener listener;
+  full = &listener;
+  run(listener.listener.endpoint(), be_late_then_call);
+  listener.peer.join();
+  EXPECT_NE(listener.first_header.find("\"in time\""), std::string::npos) << listener.first_header;
 }
 
 asio::awaitable<void> call_twice(AsyncClient& client) {

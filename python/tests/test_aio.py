@@ -426,6 +426,31 @@ def test_connects_again_after_a_restart(run):
     run(main())
 
 
+def test_an_idempotent_call_is_sent_twice_at_most_and_pauses_in_between(run):
+    """It may be what has ended the server."""
+    carried_out = []
+
+    async def lose(reader, writer):
+        if await reader.read(1000):
+            carried_out.append(time.monotonic())
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(lose, "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()
+        async with framecall.aio.Client(f"{host}:{port}", attempts=10, backoff=0.2) as client:
+            with pytest.raises(framecall.UnavailableError):
+                await client.request("x", idempotent=True)
+            assert len(carried_out) == 2
+            assert carried_out[1] - carried_out[0] >= 0.1
+            with pytest.raises(framecall.UnavailableError):
+                await client.request("x", idempotent=True, timeout=0.05)
+            assert len(carried_out) == 3, "no time was left for another"
+        server.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("reply", "error"),
     [

@@ -36,6 +36,9 @@ class ClientCall {
   bool timed_, more_;
 };
 
+/// How often a call is sent at most that a server may have carried out: it may be what has ended the server.
+inline constexpr unsigned max_sent = 2;
+
 /// The notification that gives a call up. `id`: JSON text.
 std::string cancel_frame(std::string_view id);
 

@@ -25,7 +25,8 @@ struct CallOptions {
   Json metadata;
   /// How the body is to be read as arrays; see Response::layout in call.hpp.
   std::string layout;
-  /// May be sent once more when a connection broke under it: the method does the same however often it is called.
+  /// May be sent once more, after a pause (ClientOptions::backoff), when a connection broke under it: the method does the same
+  /// however often it is called.
   bool idempotent = false;
   /// Sends the SHA-256 of the body along; the server checks it.
   bool digest = false;
@@ -38,7 +39,7 @@ struct ClientOptions {
   ClientOptions() {}
 
   std::chrono::milliseconds timeout = std::chrono::seconds(30);  ///< of a call that has none of its own
-  unsigned attempts = 3;  ///< at connecting, and at calls that are idempotent, in all; at least 1
+  unsigned attempts = 3;  ///< at connecting, and at sending calls that did not arrive, in all; at least 1
   /// Before the second attempt; doubled for each further one up to max_backoff, less up to a half at random.
   std::chrono::milliseconds backoff = std::chrono::milliseconds(50);
   std::chrono::milliseconds max_backoff = std::chrono::seconds(2);

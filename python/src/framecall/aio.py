@@ -227,14 +227,21 @@ class Client(_core.AsyncClient):
         digest: bool = False,
     ) -> _core.Reply:
         """As framecall.Client.request()."""
-        attempt = 1
-        while True:
-            try:
-                return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
-            except UnavailableError:
-                if not idempotent or attempt >= self._attempts or self._closed:
-                    raise
-            attempt += 1
+        if not idempotent or self._attempts == 1:
+            return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
+        limit = self._timeout if timeout is None else timeout
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
+        except UnavailableError:
+            pause = self._pause(self._backoff[0])
+            if self._closed or (limit is not None and clock() + pause >= begun + limit):
+                raise
+        # Once more, and never again: it may be what has ended the server.
+        await asyncio.sleep(pause)
+        left = None if limit is None else begun + limit - clock()
+        return await self._request(method, params, body=body, timeout=left, metadata=metadata, digest=digest)
 
     async def notify(
         self,
@@ -407,10 +414,14 @@ class Client(_core.AsyncClient):
                 if attempt == self._attempts:
                     message = f"cannot connect to {self._address} ({attempt} attempts): {error.strerror or error}"
                     raise type(error)(error.errno, message) from None
-            # Halved at random: clients that lost a server together do not come back together.
-            await asyncio.sleep(pause - random.uniform(0, pause / 2))
+            await asyncio.sleep(self._pause(pause))
             pause = min(pause * 2, most)
         raise AssertionError("attempts is at least 1")
+
+    @staticmethod
+    def _pause(longest: float) -> float:
+        """Less up to a half at random: clients that lost a server together do not come back together."""
+        return longest - random.uniform(0, longest / 2)
 
     async def _open_once(self) -> _Session:
         loop = asyncio.get_running_loop()
