@@ -11,15 +11,22 @@ install(TARGETS framecall framecall_core EXPORT framecallTargets
 install(DIRECTORY cpp/include/framecall ${PROJECT_BINARY_DIR}/generated/framecall
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development FILES_MATCHING PATTERN "*.hpp")
 
-# Our headers include nlohmann/json.hpp. When it was downloaded, the user need not have it: bring it along.
+# Our headers include nlohmann/json.hpp, two of them Asio. What was downloaded the user need not have: bring it along.
 set(third_party_cflags "")
 set(third_party_requires "nlohmann_json >= 3.11")
+set(third_party_dir ${CMAKE_INSTALL_INCLUDEDIR}/framecall/third_party)
 if(TARGET framecall_fetched_nlohmann_json)
   get_target_property(json_include_dir framecall_fetched_nlohmann_json INTERFACE_INCLUDE_DIRECTORIES)
-  install(DIRECTORY ${json_include_dir}/nlohmann
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/framecall/third_party COMPONENT development)
-  set(third_party_cflags " -isystem \${includedir}/framecall/third_party")
+  install(DIRECTORY ${json_include_dir}/nlohmann DESTINATION ${third_party_dir} COMPONENT development)
   set(third_party_requires "")
+endif()
+if(TARGET framecall_fetched_asio)
+  get_target_property(asio_include_dir framecall_fetched_asio INTERFACE_INCLUDE_DIRECTORIES)
+  install(DIRECTORY ${asio_include_dir}/ DESTINATION ${third_party_dir} COMPONENT development
+    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
+endif()
+if(TARGET framecall_fetched_nlohmann_json OR TARGET framecall_fetched_asio)
+  set(third_party_cflags " -isystem \${includedir}/framecall/third_party")
 endif()
 
 install(EXPORT framecallTargets NAMESPACE framecall:: DESTINATION ${package_dir} COMPONENT development)

@@ -1,8 +1,9 @@
 // The client for calls in programs that run on Asio. This header and awaitable.hpp are the ones that show Asio.
 //
-// Compile with ASIO_STANDALONE and ASIO_DISABLE_STD_ALIGNED_ALLOC, as the target framecall::framecall does, or the program's
-// own Asio code and the library's may disagree about how memory is given back. g++ 12 miscompiles some co_await
-// expressions: keep arguments that are not trivial in named variables.
+// Compile with ASIO_STANDALONE and ASIO_DISABLE_STD_ALIGNED_ALLOC, or the program's own Asio code and the library's may disagree
+// about how memory is given back; with clang and Asio up to 1.22 also with ASIO_HAS_CO_AWAIT=1 and ASIO_HAS_STD_COROUTINE=1. The
+// CMake target framecall::framecall and pkg-config do all of this. g++ 12 miscompiles some co_await expressions: keep
+// arguments that are not trivial in named variables.
 #pragma once
 
 #include <asio/any_io_executor.hpp>
