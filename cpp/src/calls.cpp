@@ -573,8 +573,8 @@ void Calls::end_file_work(bool long_one) {
 }
 
 // A file that waits to be sent holds a descriptor, so the next one is not opened before.
-void Calls::next_file_work() {
-  if (!file_work_ || file_work_->empty() || file_work_runs_ || connection_.out().has_file()) return;
+void Calls::begin_file_work() {
+  if (file_work_->empty() || file_work_runs_ || connection_.out().has_file()) return;
   file_work_runs_ = true;
   Work work = std::move(file_work_->front());
   file_work_->pop_front();

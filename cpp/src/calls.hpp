@@ -62,7 +62,9 @@ class Calls {
   /// Little is left to send: handlers that write streams may go on.
   void release_writers();
   /// No file is left to send: the next file method may run.
-  void next_file_work();
+  void next_file_work() {
+    if (file_work_) begin_file_work();
+  }
   /// The deadline of a call has passed.
   void expire(const std::string& id);
   /// Everything under way is told that nobody waits for it any more. The last pointer to the connection may go here.
@@ -121,6 +123,7 @@ class Calls {
   void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);
   void file_method(const CallHead& head, Request& request);
   void run_file_work(Work work, bool long_one);
+  void begin_file_work();
   void end_file_work(bool long_one);
   void send_file(Pending& pending, OutgoingFile& answer);
   void cancel(Request& request);

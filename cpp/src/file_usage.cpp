@@ -160,7 +160,8 @@ void FileUsage::reserve(std::uint64_t bytes) {
     own_.promised = before;
     write_slot(index_, own_);
   } else {
-    all = total_locked(true) + bytes;
+    all = total_locked(true);
+    all += std::min(bytes, UINT64_MAX - all);
   }
   throw CallError(ErrorCode::resource_exhausted,
                   "all files, parts and unfinished uploads together would have " + std::to_string(all) +
