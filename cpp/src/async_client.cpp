@@ -131,7 +131,7 @@ class AsyncClient::Implementation {
 // One call and its reply; a call that is idempotent again when its connection broke.
 asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> client, std::string method, Json params,
                                            Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options);
+  const ClientCall call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options);
   // Less up to a half at random, so that clients which lost a server together do not come back together.
   const auto pause = client->options.backoff - client->options.backoff * (std::rand() % 512) / 1024;
@@ -192,7 +192,7 @@ asio::awaitable<AsyncStream> AsyncClient::stream(std::string method, Json params
 
 asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, std::string method, Json params,
                                         Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options);
+  const ClientCall call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options);
   const auto link = client->link();
   auto waiting = room(link);
@@ -324,7 +324,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
 
 asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> client, std::string method, Json params,
                                                Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options);
+  const ClientCall call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options);
   const auto link = client->link();
   const std::string id = link->next_id();

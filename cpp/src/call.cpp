@@ -239,6 +239,11 @@ void write_error_within(std::size_t room, std::string& out, std::string_view id,
   }
 }
 
+std::string header_too_large(std::string_view what, std::size_t size, std::size_t header_size, std::size_t max_header) {
+  return std::to_string(size) + " bytes of " + std::string(what) + " make a header of " + std::to_string(header_size) +
+         " bytes: max_header is " + std::to_string(max_header) + "; send it as the body";
+}
+
 std::string layout_of(const Header& header) {
   std::string layout;
   const auto add = [&](Key key, std::string_view name) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "connection.hpp"
 #include "framecall/error.hpp"
@@ -333,9 +334,9 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
   header.clear();
   write_part(header, pending->id, "result", part, true);
   try {
-    connection_.append_head(header);
-  } catch (const std::invalid_argument& error) {  // a value that no frame has room for
-    end(pending, CallError(ErrorCode::internal_error, error.what()));
+    append_reply(header, "result", part.value.size());
+  } catch (const CallError& error) {
+    end(pending, error);
     return;
   }
   connection_.out().append(std::move(part.body));
@@ -457,8 +458,33 @@ std::string& Calls::reply_header() {
 void Calls::answer(std::string_view id, Response& response) {
   std::string& header = reply_header();
   write_reply(header, id, response, connection_.draining());
-  connection_.append_head(header);
+  if (response.metadata.size() > response.result.size()) {
+    append_reply(header, "metadata", response.metadata.size());
+  } else {
+    append_reply(header, "result", response.result.size());
+  }
   connection_.out().append(std::move(response.body));
+}
+
+// `what` takes the most of it. A header that the peer must refuse would end its connection, and all its calls with it.
+void Calls::append_reply(std::string_view header, const char* what, std::size_t size) {
+  const std::size_t most = connection_.longest_header();
+  if (header.size() > most) {
+    throw CallError(ErrorCode::resource_exhausted, header_too_large(what, size, header.size(), most),
+                    limit_data(most, header.size()));
+  }
+  connection_.append_head(header);
+}
+
+void Calls::end_streams() {
+  if (!pending_) return;
+  std::vector<std::shared_ptr<Pending>> streams;
+  for (const auto& [id, pending] : *pending_) {
+    if (pending->stream) streams.push_back(pending);
+  }
+  for (const auto& pending : streams) {
+    end(pending, CallError(ErrorCode::unavailable, "the server is shutting down: call again"));
+  }
 }
 
 void Calls::fail(std::string_view id, const Failure& failure) {

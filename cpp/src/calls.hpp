@@ -53,6 +53,8 @@ class Calls {
 
   /// Calls that have no answer yet, notifications too while their handlers run.
   std::size_t in_flight() const { return running_; }
+  /// Answers every call that streams, with UNAVAILABLE, and tells its handler.
+  void end_streams();
   /// The same without the streams that parts will come for: who waits for those has to read on.
   std::size_t filling() const { return running_ - std::min(running_, open_); }
   /// The handler of a stream has more parts than it takes: nothing is read meanwhile.
@@ -115,6 +117,7 @@ class Calls {
   void close(Pending& pending, const CallError& why);
   void answer(std::string_view id, Response& response);
   std::string& reply_header();
+  void append_reply(std::string_view header, const char* what, std::size_t size);
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
   [[noreturn]] void refuse_body(const CallError& error, std::uint64_t size) const;

@@ -82,12 +82,12 @@ Json Client::call(std::string_view method, const Json& params, const CallOptions
 
 Response Client::request(std::string_view method, const Json& params, std::string_view body,
                          const CallOptions& options) {
-  return request(ClientCall(method, params, body, options), body, options);
+  return request(ClientCall(method, params, body, options, implementation_->options.max_header), body, options);
 }
 
 Response Client::request_text(std::string_view method, std::string_view params_text, std::string_view body,
                               const CallOptions& options) {
-  return request(ClientCall(method, params_text, body, options), body, options);
+  return request(ClientCall(method, params_text, body, options, implementation_->options.max_header), body, options);
 }
 
 Response Client::request(const ClientCall& call, std::string_view body, const CallOptions& options) {
@@ -119,12 +119,12 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
 }
 
 void Client::notify(std::string_view method, const Json& params, std::string_view body, const CallOptions& options) {
-  notify(ClientCall(method, params, body, options), body, options);
+  notify(ClientCall(method, params, body, options, implementation_->options.max_header), body, options);
 }
 
 void Client::notify_text(std::string_view method, std::string_view params_text, std::string_view body,
                          const CallOptions& options) {
-  notify(ClientCall(method, params_text, body, options), body, options);
+  notify(ClientCall(method, params_text, body, options, implementation_->options.max_header), body, options);
 }
 
 void Client::notify(const ClientCall& call, std::string_view body, const CallOptions& options) {
@@ -150,12 +150,12 @@ Response& Pipeline::Outcome::get() {
 }
 
 void Pipeline::add(std::string_view method, const Json& params, std::string_view body) {
-  add(ClientCall(method, params, body, CallOptions()), body);
+  add(ClientCall(method, params, body, CallOptions(), client_->options.max_header), body);
 }
 
 void Pipeline::add_text(std::string_view method, std::string_view params_text, std::string_view body,
                         const CallOptions& options) {
-  add(ClientCall(method, params_text, body, options), body);
+  add(ClientCall(method, params_text, body, options, client_->options.max_header), body);
 }
 
 void Pipeline::add(const ClientCall& call, std::string_view body) {
@@ -215,10 +215,9 @@ class ClientStream::Implementation {
 
   bool write(const Part& part, bool more) {
     if (!writing_) throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
-    std::string header;
-    write_part(header, id_, "item", part, more);
+    const std::string head = item_head(id_, part, more, client_->options.max_header);
     writing_ = more;
-    send(encode_head(header), part.body.view());
+    send(head, part.body.view());
     // Now and then: a server that gave up on the call does not take the rest, and need not be sent it.
     if (++written_ % 16 == 0) listen();
     return !answered_ && !lease_->broken();
@@ -311,13 +310,13 @@ class ClientStream::Implementation {
 
 ClientStream Client::stream(std::string_view method, const Json& params, std::string_view body,
                             const CallOptions& options) {
-  const ClientCall call(method, params, body, options);
+  const ClientCall call(method, params, body, options, implementation_->options.max_header);
   return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
 }
 
 ClientStream Client::stream_text(std::string_view method, std::string_view params_text, std::string_view body,
                                  const CallOptions& options) {
-  const ClientCall call(method, params_text, body, options);
+  const ClientCall call(method, params_text, body, options, implementation_->options.max_header);
   return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
 }
 

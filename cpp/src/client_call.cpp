@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "framecall/call.hpp"
 #include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/frame.hpp"
@@ -36,19 +35,21 @@ std::string metadata_text(const Json& metadata) {
 
 }  // namespace
 
-ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options)
-    : ClientCall(method, std::string_view(), body, options) {
+ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
+                       std::uint32_t max_header)
+    : ClientCall(method, std::string_view(), body, options, max_header) {
   own_params_ = checked_params(params);
   params_ = own_params_;
 }
 
 ClientCall::ClientCall(std::string_view method, std::string_view params_text, std::string_view body,
-                       const CallOptions& options)
+                       const CallOptions& options, std::uint32_t max_header)
     : method_(method),
       body_size_(body.size()),
       params_(params_text),
       metadata_(metadata_text(options.metadata)),
       layout_(options.layout),
+      max_header_(max_header),
       timed_(options.timeout.count() > 0),
       more_(options.more) {
   if (options.timeout.count() < 0) throw std::invalid_argument("a timeout below 0");
@@ -73,8 +74,25 @@ std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, 
   frame.reserve(usual_head_size + method_.size() + params_.size() + metadata_.size() + digest_.size() + layout_.size());
   frame.append(4, '\0');
   write_call(frame, head, body_size_);
+  const std::size_t size = frame.size() - 4, most = longest_header_sent(max_header_);
+  if (size > most) {
+    const bool metadata = metadata_.size() > params_.size();
+    throw std::invalid_argument(
+        "call of " + in_quotes(method_) + ": " +
+        header_too_large(metadata ? "metadata" : "params", metadata ? metadata_.size() : params_.size(), size, most));
+  }
   fill_prefix(frame);
   return frame;
+}
+
+std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header) {
+  std::string header;
+  write_part(header, id, "item", part, more);
+  const std::size_t most = longest_header_sent(max_header);
+  if (header.size() > most) {
+    throw std::invalid_argument(header_too_large("item", part.value.size(), header.size(), most));
+  }
+  return encode_head(header);
 }
 
 std::string cancel_frame(std::string_view id) {

@@ -115,6 +115,7 @@ void Connection::drain() {
   Turn turn = may_read() ? Turn::more : Turn::paused;
   for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
   const bool between_messages = turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle();
+  if (loop_.now >= loop_.streams_end) calls_.end_streams();
   const bool asked_lately = loop_.now - calls_.last_answer() < EventLoop::drain_linger;
   if (between_messages && quiescent() && !asked_lately) finish();
   settle();

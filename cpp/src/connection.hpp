@@ -2,6 +2,7 @@
 // that the thread's connections share.
 #pragma once
 
+#include <algorithm>
 #include <asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <functional>
@@ -56,8 +57,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     out_.append(encode_prefix(header.size(), decoder_.prefix()));
     out_.append(header);
   }
-  /// The longest header that append_head() takes.
-  std::size_t longest_header() const { return framecall::longest_header(decoder_.prefix()); }
+  /// The longest header that the peer's lengths can announce, and that the peer can be expected to take.
+  std::size_t longest_header() const {
+    return std::min(framecall::longest_header(decoder_.prefix()), longest_header_sent(loop_.state.options.max_header));
+  }
   /// An error reply, cut to what the peer's lengths announce.
   void append_error(std::string_view id, const Failure& failure);
   /// The peer has logged in, or the dialect has no login. Before that it gets nothing but the login and its answer.

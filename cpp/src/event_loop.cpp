@@ -171,6 +171,7 @@ void EventLoop::run_batch() {
 void EventLoop::drain() {
   draining = true;
   refresh_clock();
+  streams_end = now + stream_grace;
   drain_connections();
   arm_timer();
   finish();

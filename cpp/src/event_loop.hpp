@@ -145,6 +145,8 @@ class EventLoop {
   static constexpr std::size_t file_block_size = 1024 * 1024;
   /// Milliseconds that a draining server waits for the next call of a peer that had an answer.
   static constexpr std::int64_t drain_linger = 250;
+  /// Milliseconds that a draining server leaves to calls that stream, which may be endless.
+  static constexpr std::int64_t stream_grace = 1000;
 
   explicit EventLoop(ServerState& state);
   /// Closes what is still open.
@@ -187,6 +189,7 @@ class EventLoop {
   Deadlines deadlines;
   std::int64_t now = 0;
   bool draining = false;
+  std::int64_t streams_end = TimerList::never;  ///< of a draining server
   std::function<void()> on_finished;
   Header header;
   std::string text;  ///< for the header of a reply

@@ -139,6 +139,28 @@ TEST(Client, moves_large_bodies_both_ways) {
   }
 }
 
+TEST(Client, refuses_what_no_header_has_room_for_before_it_is_sent) {
+  Serving server;
+  Client client(server.tcp);
+  const Json large = {std::string(1 << 20, 'x')};
+  const std::string why =
+      R"(call of "echo": 1048580 bytes of params make a header of 1048637 bytes: max_header is 1048576; send it as the body)";
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { client.call("echo", large); }), why);
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { client.notify("echo", large); }).substr(0, 20), why.substr(0, 20));
+  ClientOptions options;
+  options.max_header = 1 << 22;
+  EXPECT_THROW(Client(server.tcp, options).call("echo", large), RemoteError);  // the server takes no such header
+  CallOptions streamed;
+  streamed.more = true;
+  ClientStream stream = client.stream("echo_parts", nullptr, {}, streamed);
+  Part part;
+  part.value = dump_json(large);
+  EXPECT_THROW(stream.write(part), std::invalid_argument);
+  part.value = "1";
+  EXPECT_TRUE(stream.write(part));
+  EXPECT_TRUE(stream.read(part));
+}
+
 TEST(Client, sends_many_calls_at_once) {
   Serving server;
   Client client(server.unix_socket);

@@ -302,6 +302,19 @@ TEST(Streams, are_finished_before_the_server_ends) {
   server.server->wait();
 }
 
+TEST(Streams, that_are_endless_do_not_hold_the_end_of_the_server) {
+  Streaming server;
+  Peer peer(server.tcp);
+  peer.send(request(R"({"id": 1, "method": "collect", "more": true})") +
+            request(R"({"id": 2, "method": "one_frame"})"));
+  EXPECT_EQ(peer.receive(result("2", "1").size()), result("2", "1"));
+  server.server->drain();
+  std::string header;
+  write_error(header, "1", -32054, "the server is shutting down: call again", {}, true);
+  EXPECT_EQ(peer.receive_all(), encode_head(header));
+  server.server->wait();
+}
+
 TEST(Stream, tells_when_another_attempt_is_worth_it) {
   int sent = 0, resumed = 0, ready = 0;
   Stream stream(true, [&](Part) { ++sent; }, [&] { ++resumed; });

@@ -40,9 +40,10 @@ struct Waiting {
 
 struct SessionState {
   SessionState(std::uint32_t max_header, std::uint64_t max_body, std::size_t most)
-      : reader(max_header, max_body), max_in_flight(most) {}
+      : reader(max_header, max_body), max_header(max_header), max_in_flight(most) {}
 
   ReplyReader reader;
+  const std::uint32_t max_header;
   const std::size_t max_in_flight;
   std::string out;  // that leaves at the end of the loop's turn
   std::uint64_t last_id = 0;
@@ -242,7 +243,7 @@ void begin(SessionState& state, std::string_view method, std::string_view params
   const std::uint64_t id = state.last_id + 1;
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
   const auto deadline = Clock::now() + timeout;
-  const ClientCall call(method, params, body.view(), options);
+  const ClientCall call(method, params, body.view(), options, state.max_header);
   const std::string head = call.encode(std::to_string(id), deadline, wanted == Wanted::parts);
   const bool alone = state.waiting.empty();
   if (state.spare.empty()) {
@@ -302,7 +303,7 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const OutBody body(given.body);
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
     if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-    const ClientCall call(given.method, std::string_view(params.text), body.view(), options);
+    const ClientCall call(given.method, std::string_view(params.text), body.view(), options, state.max_header);
     send(state, call.encode({}, Clock::now() + options.timeout), body, state.waiting.empty());
     return none();
   });
@@ -323,9 +324,7 @@ PyObject* send_part(PyObject* self, PyObject* arguments) {
     part.layout = body.layout();
     part.body = Buffer(body.view(), std::make_shared<int>());  // its size, for the header
     if (!state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-    std::string header;
-    write_part(header, std::to_string(id), "item", part, more != 0);
-    send(state, encode_head(header), body, false);
+    send(state, item_head(std::to_string(id), part, more != 0, state.max_header), body, false);
     return none();
   });
 }

@@ -13,6 +13,7 @@ import time
 import typing
 
 import framecall
+import framecall.aio
 import pytest
 from serving import make_server
 
@@ -432,6 +433,123 @@ def test_metadata_is_a_dict_of_strings(server):
     for kind in range(4):
         assert "must be a dict of strings" in refusal(client, "wrong", kind)[1]
     assert framecall.Response(1, metadata={}).metadata == {}
+
+
+LIMIT = 1 << 20  # of max_header, by default
+TOO_LARGE = r"{} bytes of {} make a header of \d+ bytes: max_header is 1048576; send it as the body"
+
+
+@pytest.fixture
+def copious(server):
+    """Methods whose answers have as many bytes of JSON as they are asked for."""
+
+    @server.method
+    def result(n: int):
+        return "x" * (n - 2)
+
+    @server.method
+    async def later(n: int):
+        return "x" * (n - 2)
+
+    @server.method
+    def metadata(n: int):
+        return framecall.Response(1, metadata={"a": "x" * (n - 9)})
+
+    @server.method
+    def data(n: int):
+        raise framecall.RemoteError(7, "mine", "x" * n)
+
+    @server.method
+    def message(n: int):
+        raise framecall.RemoteError(7, "x" * n)
+
+    @server.method
+    def parts(n: int):
+        yield 1
+        yield "x" * (n - 2)
+
+    @server.method
+    async def parts_later(n: int):
+        yield 1
+        yield "x" * (n - 2)
+
+    return server
+
+
+def test_an_answer_that_no_header_has_room_for_is_refused_where_it_is_made(copious):
+    client = start(copious)
+    for method, what in (("result", "result"), ("later", "result"), ("metadata", "metadata")):
+        assert client.request(method, [LIMIT - 1000]).metadata is not None
+        for size in (LIMIT, 17 << 20):
+            with pytest.raises(framecall.RemoteError, match=TOO_LARGE.format(size, what)) as caught:
+                client.call(method, size)
+            assert caught.value.code == -32048 and caught.value.data["limit"] == LIMIT
+            assert caught.value.data["got"] > size
+    for method in ("parts", "parts_later"):
+        stream = client.stream(method, [LIMIT])
+        assert next(stream).value == 1
+        with pytest.raises(framecall.RemoteError, match=TOO_LARGE.format(LIMIT, "result")):
+            next(stream)
+    for method in ("data", "message"):
+        with pytest.raises(framecall.RemoteError) as caught:
+            client.call(method, 2 * LIMIT)
+        assert caught.value.code == 7
+    assert client.call("rpc.stats")["connections"] <= 3  # none of them was lost but those of the streams
+
+
+def test_a_call_that_no_header_has_room_for_is_refused_where_it_is_made(server):
+    @server.handler(stream=True)
+    def total(request):
+        return sum(len(part.value) for part in request.parts())
+
+    large = "x" * LIMIT
+    client = start(server)
+    for args, params in (((large,), {}), ((), {"a": large})):
+        with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "params")):
+            client.call("echo", *args, **params)
+        with pytest.raises(ValueError, match='call of "echo": ' + TOO_LARGE.format(r"\d+", "params")):
+            client.request("echo", args or params)
+        with pytest.raises(ValueError, match="params"):
+            client.notify("echo", *args, **params)
+        with pytest.raises(ValueError, match="params"):
+            client.pipeline().call("echo", *args, **params)
+        with pytest.raises(ValueError, match="params"):
+            client.stream("total", args or params)
+    with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "metadata")):
+        client.call("echo", metadata={"a": large})
+    stream = client.stream("total", sending=True)
+    with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "item")):
+        stream.send(large)
+    assert stream.send("abc")
+    stream.finish_sending()
+    assert [part.value for part in stream] == [3]
+    assert client.call("echo", 1) == [1]
+
+    async def main():
+        async with framecall.aio.Client(server.address) as client:
+            assert await client.call("echo", 1) == [1]
+            session = client._session
+            for call in (client.call("echo", large), client.request("echo", [large]), client.notify("echo", large)):
+                with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "params")):
+                    await call
+            with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "metadata")):
+                await client.call("echo", metadata={"a": large})
+            stream = client.stream("total", sending=True)
+            with pytest.raises(ValueError, match=TOO_LARGE.format(r"\d+", "item")):
+                await stream.send(large)
+            assert await stream.send("abc")
+            await stream.finish_sending()
+            assert [part.value async for part in stream] == [3]
+            assert client._session is session and session.in_flight == 0
+
+    asyncio.run(main())
+
+
+def test_larger_headers_by_agreement():
+    server = framecall.Server("127.0.0.1:0", max_header=4 * LIMIT)
+    large = "x" * (3 * LIMIT)
+    with server, framecall.Client(server.address, max_header=4 * LIMIT) as client:
+        assert client.call("echo", large) == [large]
 
 
 def test_optional_bodies(server):

@@ -1,5 +1,6 @@
 """framecall.Server: what it takes, where it listens, and how it ends."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,9 +8,11 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 import framecall
 import pytest
+from serving import ENDLESS, make_endless_server
 
 
 def connect(address):
@@ -144,6 +147,48 @@ def test_mistakes(tmp_path):
         framecall.Server("127.0.0.1:0", protocols=["ftp"])
     with pytest.raises(FileNotFoundError):
         framecall.Server("127.0.0.1:0", root=tmp_path / "none")
+
+
+@pytest.mark.parametrize(("method", "params"), ENDLESS)
+def test_an_endless_stream_does_not_hold_the_end(method, params):
+    """Its caller is told; drain_timeout is 25 s."""
+    server = make_endless_server()
+    with server, framecall.Client(server.address) as client:
+        stream = client.stream(method, params)
+        assert next(stream)
+        began = time.monotonic()
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        with pytest.raises(framecall.RemoteError, match="the server is shutting down: call again") as caught:
+            for _ in stream:
+                pass
+        assert caught.value.status == "UNAVAILABLE"
+        assert server.ended.wait(10)
+        stopping.join(20)
+        assert time.monotonic() - began < 15
+
+
+def test_a_stream_may_end_before_the_server_does():
+    server = framecall.Server("127.0.0.1:0")
+
+    @server.handler
+    def converse(request):
+        for part in request.parts():
+            yield part.value
+
+    with server, framecall.Client(server.address) as client:
+        stream = client.stream("converse", sending=True)
+        stream.send(1)
+        assert next(stream).value == 1
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        with contextlib.suppress(ConnectionError):  # it takes no more connections
+            while client.call("rpc.health")["status"] == "SERVING":
+                pass
+        stream.send(2)
+        stream.finish_sending()
+        assert [part.value for part in stream] == [2]
+        stopping.join(20)
 
 
 def test_run_until_stopped():

@@ -120,6 +120,9 @@ void write_reply(std::string& out, std::string_view id, const Response& response
 /// The same for a part of a stream: `key` is "result" in a reply, "item" in a request.
 void write_part(std::string& out, std::string_view id, std::string_view key, const Part& part, bool more);
 
+/// Why a header is not sent: `what` takes `size` bytes of it, as JSON.
+std::string header_too_large(std::string_view what, std::size_t size, std::size_t header_size, std::size_t max_header);
+
 /// Appends the header of an error reply. `data`: JSON text of an object, or empty; the name of the code is added to it.
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
                  std::string_view data = {}, bool closing = false);

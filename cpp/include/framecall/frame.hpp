@@ -28,6 +28,10 @@ inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 std::string encode_prefix(std::size_t size, const PrefixFormat& format = PrefixFormat());
 /// The longest header that such a prefix announces, at most largest_max_header_size.
 std::size_t longest_header(const PrefixFormat& format);
+/// The longest header that a peer is sent whose own limit is not known: our limit for what it sends, and at least the default.
+inline std::size_t longest_header_sent(std::uint32_t max_header) {
+  return max_header < default_max_header_size ? default_max_header_size : max_header;
+}
 /// The least that longest_header() must be: an error reply without a message fits in.
 inline constexpr std::size_t shortest_prefix_room = 256;
 /// Prefix and header of a frame; `header` is JSON text. Throws as encode_prefix().
