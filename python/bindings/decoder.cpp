@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "events.hpp"
+#include "framecall/dialect_file.hpp"
 #include "framecall/frame.hpp"
 #include "json_python.hpp"
 
@@ -15,7 +19,7 @@ namespace {
 
 // What a Decoder object and the views of its block share. A view may outlive the Decoder: the block then stays.
 struct DecoderState {
-  explicit DecoderState(std::uint32_t max_header) : decoder(max_header) {}
+  DecoderState(std::uint32_t max_header, const Dialect& dialect) : decoder(max_header, dialect) {}
 
   framecall::Decoder decoder;
   Header header;
@@ -249,7 +253,7 @@ PyObject* decoder_offset(PyObject* self, void*) {
 
 PyObject* new_decoder(PyTypeObject* type, PyObject*, PyObject*) {
   return guard([&] {
-    auto stream = std::make_shared<DecoderState>(default_max_header_size);
+    auto stream = std::make_shared<DecoderState>(default_max_header_size, default_dialect());
     Ref self = own(type->tp_alloc(type, 0));
     new (&as_decoder(self.get())->stream) std::shared_ptr<DecoderState>(std::move(stream));
     return self;
@@ -258,9 +262,12 @@ PyObject* new_decoder(PyTypeObject* type, PyObject*, PyObject*) {
 
 // Called again, it begins a new stream; views of the old one keep its block.
 int init_decoder(PyObject* self, PyObject* positional, PyObject* named) {
-  const char* names[] = {"max_header", nullptr};
-  PyObject* max_header = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(positional, named, "|O:Decoder", const_cast<char**>(names), &max_header)) return -1;
+  const char* names[] = {"max_header", "dialect", nullptr};
+  PyObject *max_header = nullptr, *dialect = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(positional, named, "|O$U:Decoder", const_cast<char**>(names), &max_header,
+                                   &dialect)) {
+    return -1;
+  }
   const Ref done(guard([&] {
     std::uint32_t limit = default_max_header_size;
     if (max_header != nullptr) {
@@ -271,7 +278,7 @@ int init_decoder(PyObject* self, PyObject* positional, PyObject* named) {
       }
       limit = static_cast<std::uint32_t>(value);
     }
-    auto stream = std::make_shared<DecoderState>(limit);
+    auto stream = std::make_shared<DecoderState>(limit, dialect != nullptr ? framing_of(dialect) : default_dialect());
     const Use use(self);
     const Ref old(std::exchange(as_decoder(self)->view, nullptr));
     as_decoder(self)->stream = std::move(stream);
@@ -358,6 +365,17 @@ Ref make_type(const char* name, std::size_t size, unsigned flags, PyType_Slot* s
 
 }  // namespace
 
+const Dialect& framing_of(PyObject* name) {
+  static auto* const known = new std::map<std::string, Dialect>;  // never freed: statics outlive the interpreter
+  const std::string text(text_of(name));
+  const auto found = known->find(text);
+  if (found != known->end()) return found->second;
+  Dialect dialect = find_dialect(text);
+  dialect.lines = false;
+  dialect.zero_prefix = Dialect::ZeroPrefix::refuse;
+  return known->emplace(text, std::move(dialect)).first->second;
+}
+
 void add_decoder(PyObject* module) {
   PyType_Slot space_slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(deallocate_space)},
                                {Py_bf_getbuffer, reinterpret_cast<void*>(get_space_buffer)},
@@ -365,11 +383,13 @@ void add_decoder(PyObject* module) {
                                {0, nullptr}};
   space_type = reinterpret_cast<PyTypeObject*>(make_type("framecall._Space", sizeof(Space), 0, space_slots).release());
   static constexpr const char* documentation =
-      "Decoder(max_header=1048576)\n--\n\n"
+      "Decoder(max_header=1048576, *, dialect=\"default\")\n--\n\n"
       "Reads frames from a stream, wherever it was cut: bytes go in with get_buffer() and buffer_updated(), or with\n"
       "feed(), events come out of next_event(). No sockets, no clock. `max_header` is the largest header that is "
       "taken,\n"
-      "in bytes, at most 2**24 - 1. A body is never collected: it comes in pieces, as it arrives.\n"
+      "in bytes, at most 2**24 - 1. `dialect` tells how lengths are written: the name of a shipped one (`framecall\n"
+      "dialects` lists them) or the path of a dialect file. A body is never collected: it comes in pieces, as it "
+      "arrives.\n"
       "\n"
       "Iterating over it gives the events that there are now, and ends where next_event() would return NEED_DATA or\n"
       "ConnectionClosed. Not for two threads at once.\n"

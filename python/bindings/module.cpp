@@ -43,7 +43,7 @@ PyObject* decode_header(PyObject*, PyObject* data) {
   });
 }
 
-// The arguments of encode_frame(header, body=b""), by place or by name.
+// The arguments of encode_frame(header, body=b"", *, dialect="default").
 struct FrameArguments {
   FrameArguments(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     const Py_ssize_t named = names != nullptr ? PyTuple_GET_SIZE(names) : 0;
@@ -52,11 +52,11 @@ struct FrameArguments {
     if (count > 1) body = arguments[1];
     for (Py_ssize_t i = 0; i < named; ++i) {
       PyObject* const name = PyTuple_GET_ITEM(names, i);
-      const bool is_header = PyUnicode_CompareWithASCIIString(name, "header") == 0;
-      if (!is_header && PyUnicode_CompareWithASCIIString(name, "body") != 0) {
+      const auto is = [name](const char* one) { return PyUnicode_CompareWithASCIIString(name, one) == 0; };
+      if (!is("header") && !is("body") && !is("dialect")) {
         raise(PyExc_TypeError, "encode_frame() has no argument %R", name);
       }
-      PyObject*& value = is_header ? header : body;
+      PyObject*& value = is("header") ? header : is("body") ? body : dialect;
       if (value != nullptr) raise(PyExc_TypeError, "encode_frame() got %R twice", name);
       value = arguments[count + i];
     }
@@ -65,6 +65,7 @@ struct FrameArguments {
 
   PyObject* header = nullptr;
   PyObject* body = nullptr;
+  PyObject* dialect = nullptr;
 };
 
 PyObject* encode_frame(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
@@ -72,7 +73,8 @@ PyObject* encode_frame(PyObject*, PyObject* const* arguments, Py_ssize_t count, 
     const FrameArguments given(arguments, count, names);
     Scratch scratch;
     write_header(scratch.text, given.header);
-    const std::string head = encode_head(scratch.text);
+    const Dialect& dialect = given.dialect != nullptr ? framing_of(given.dialect) : default_dialect();
+    const std::string head = encode_head(scratch.text, dialect.prefixes.front());
     if (given.body == nullptr) return to_bytes(head);
     const BytesLike body(given.body);
     Ref frame = own(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(head.size() + body.size())));
@@ -107,10 +109,11 @@ PyMethodDef functions[] = {
      "framecall.ProtocolError: not JSON: expecting a key in double quotes at byte 9\n"},
     {"encode_frame", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(encode_frame)),
      METH_FASTCALL | METH_KEYWORDS,
-     "encode_frame($module, /, header, body=b\"\")\n--\n\n"
+     "encode_frame($module, /, header, body=b\"\", *, dialect=\"default\")\n--\n\n"
      "A whole frame: the size of the header's text in 4 bytes, little-endian, the text, the body (any bytes-like\n"
-     "object). The header is written as it is given: `body_size` is yours to set. Raises what encode_header() raises,\n"
-     "and ValueError for a header whose text is larger than 2**24 - 1 bytes.\n"
+     "object). `dialect`: the name or the path of one that writes sizes another way, see Decoder. The header is\n"
+     "written as it is given: `body_size` is yours to set. Raises what encode_header() raises, and ValueError for a\n"
+     "header whose text is larger than 2**24 - 1 bytes, or than a dialect has room for.\n"
      "\n"
      ">>> framecall.encode_frame({\"id\": 1, \"body_size\": 2}, b\"hi\")\n"
      "b'\\x19\\x00\\x00\\x00{\"id\": 1, \"body_size\": 2}hi'\n"},

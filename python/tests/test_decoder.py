@@ -660,3 +660,57 @@ def test_blocking_sockets() -> None:
         decoder.close()
         assert decoder.next_event() == ConnectionClosed()
         assert events == EVENTS * 100
+
+
+DIALECTS = {
+    "default": ("<i", None),
+    "big-endian": (">i", None),
+    "eight-bytes": ("<q", None),
+    "ascii-length": (None, 4),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_frames_of_a_dialect(name):
+    header, body = {"method": "upper", "id": 1, "body_size": 5}, b"hello"
+    text = framecall.encode_header(header)
+    form, digits = DIALECTS[name]
+    prefix = struct.pack(form, len(text)) if form else b"%0*d" % (digits, len(text))
+    frame = framecall.encode_frame(header, body, dialect=name)
+    assert frame == prefix + text + body
+    decoder = framecall.Decoder(dialect=name)
+    for i in range(len(frame)):
+        decoder.feed(frame[i : i + 1])
+    events = list(decoder)
+    assert events[0] == framecall.HeaderReceived(header, 5) and events[-1] == framecall.EndOfMessage()
+    if name == "big-endian":
+        with pytest.raises(framecall.ProtocolError):
+            default = framecall.Decoder()
+            default.feed(frame)
+            default.next_event()
+
+
+def test_a_dialect_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[prefix]\norder = "big"\nwidth = 2\n')
+    assert framecall.encode_frame({}, dialect=str(path)) == b"\x00\x02{}"
+    decoder = framecall.Decoder(100, dialect=str(path))
+    decoder.feed(b"\x00\x02{}")
+    assert next(decoder) == framecall.HeaderReceived({}, 0)
+    with pytest.raises(ValueError, match="nonsense"):
+        framecall.Decoder(dialect="nonsense")
+    with pytest.raises(ValueError, match="nonsense"):
+        framecall.encode_frame({}, dialect="nonsense")
+    with pytest.raises(TypeError):
+        framecall.Decoder(dialect=5)
+    with pytest.raises(TypeError):
+        framecall.encode_frame({}, b"", dialect=5)
+    with pytest.raises(ValueError):
+        framecall.encode_frame({"a": "x" * 70_000}, dialect=str(path))
+
+
+def test_raw_lines_and_lengths_of_zero_are_no_frames():
+    decoder = framecall.Decoder(dialect="auto")
+    decoder.feed(b"get a.txt\n")
+    with pytest.raises(framecall.ProtocolError):
+        decoder.next_event()
