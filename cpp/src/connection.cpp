@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t direct_from = EventLoop::input_size;  // bodies of this size go past the decoder
 constexpr int blocks_per_turn = 4;                          // then the loop's other connections have their turn
 constexpr std::size_t hashed_block_size = 256 << 10;  // of a file whose SHA-256 is computed: as long as a MiB without
+constexpr int first_byte_rounds = 20;  // of 50 ms, until one byte is a line: "q", but also the length of a small header
 constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
@@ -129,6 +130,11 @@ void Connection::on_timeout(Timeout timeout) {
       quiet_.unlink();
       if (mode_ == Mode::undecided) {
         decide(true);
+      } else if (decoder_.in_object()) {
+        return;  // read to its closing brace; header_timeout ends what has none
+      } else if (decoder_.at_first_byte() && ++quiet_rounds_ < first_byte_rounds) {
+        loop_.quiet.touch(quiet_, loop_.now);
+        return;
       } else if (decoder_.end_text()) {
         stopped_ = true;  // there is an event to take, as soon as it may be taken
       }
@@ -142,7 +148,9 @@ void Connection::on_timeout(Timeout timeout) {
       }
       log(LogLevel::warning, "closed: no progress for idle_timeout" + progress());
       break;
-    case Timeout::head: log(LogLevel::warning, "closed: a head was not complete within header_timeout"); break;
+    case Timeout::head:
+      log(LogLevel::warning, "closed: a head was not complete within header_timeout" + decoder_.unfinished());
+      break;
     case Timeout::leaving: break;
   }
   close();
@@ -366,7 +374,8 @@ Connection::Turn Connection::next_turn() {
 }
 
 void Connection::watch_head() {
-  if (decoder_.in_head() && !head_.linked()) loop_.heads.touch(head_, loop_.now);
+  quiet_rounds_ = 0;
+  if ((decoder_.in_head() || decoder_.in_object()) && !head_.linked()) loop_.heads.touch(head_, loop_.now);
   if (decoder_.in_text()) loop_.quiet.touch(quiet_, loop_.now);
 }
 

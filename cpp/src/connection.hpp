@@ -149,6 +149,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Buffer> first_;               // bytes before it is known what they are; the head of an HTTP request
   OutQueue out_;
   std::uint64_t discarded_ = 0;
+  int quiet_rounds_ = 0;  // without data, of what may be one byte of text
   bool open_ = true;
   bool admitted_;
   bool reading_ = false, writing_ = false;  // a wait is out

@@ -4,6 +4,7 @@
 #include <span>
 #include <stdexcept>
 
+#include "advice.hpp"
 #include "framecall/json_text.hpp"
 
 namespace framecall {
@@ -40,7 +41,15 @@ std::int64_t prefix_value(std::string_view bytes, const PrefixFormat& format) {
   return format.kind == PrefixFormat::Kind::decimal ? decimal_value(bytes) : binary_value(bytes, format);
 }
 
-bool opens_header(char c) { return c == '{' || c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\xef'; }
+bool is_white(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_decimal_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool opens_header(char c) { return c == '{' || is_white(c) || c == '\xef'; }
+
+// The first byte of any JSON text, or of a byte order mark in front of one.
+bool opens_json(char c) {
+  return opens_header(c) || is_decimal_digit(c) || std::string_view("[\"-tfnNI").find(c) != std::string_view::npos;
+}
 
 // Whether `bytes` begin with a prefix of this format and a header.
 FrameStart match(std::string_view bytes, const PrefixFormat& format, const Dialect& dialect, std::uint32_t max_header) {
@@ -55,33 +64,64 @@ FrameStart match(std::string_view bytes, const PrefixFormat& format, const Diale
   if (value == 0 && dialect.zero_prefix != Dialect::ZeroPrefix::refuse) return FrameStart::yes;
   if (value < 2) return FrameStart::no;
   if (bytes.size() == format.width) return FrameStart::maybe;
+  // Two letters and a blank are the beginning of a line, such as "ls x".
+  const bool text = format.kind == PrefixFormat::Kind::binary && std::all_of(prefix.begin(), prefix.end(), is_plain);
+  if (text && is_white(bytes[format.width])) return FrameStart::no;
   return opens_header(bytes[format.width]) ? FrameStart::yes : FrameStart::no;
 }
 
-// What a length that cannot be one looks like, for people who wonder. `bytes` begin with it.
-std::string advice(std::string_view bytes, const PrefixFormat& format, std::uint32_t max_header) {
-  const auto looks_like = [&](const char* what) {
-    return std::string("; the first bytes are ").append(what) + ": " + printable(bytes.substr(0, 16));
-  };
-  for (std::string_view method : {"GET ", "POST", "HEAD", "PUT ", "OPTI"}) {
-    if (bytes.starts_with(method)) return looks_like("HTTP");
+std::size_t digits_and_blanks(std::string_view bytes) {
+  const auto end = std::find_if(bytes.begin(), bytes.end(), [](char c) { return c != ' ' && !is_decimal_digit(c); });
+  return static_cast<std::size_t>(end - bytes.begin());
+}
+
+// The same for several decimal formats: the longest one that fits the digits and blanks in front of the header.
+FrameStart match_decimal(std::string_view bytes, std::span<const PrefixFormat> formats, const Dialect& dialect,
+                         std::uint32_t max_header, PrefixFormat& found) {
+  const std::size_t run = digits_and_blanks(bytes);
+  const bool open = run == bytes.size();  // more of them may come
+  FrameStart best = FrameStart::no;
+  for (const PrefixFormat& format : formats) {
+    if (format.kind != PrefixFormat::Kind::decimal || run == 0) continue;
+    if (open && run < ahead_size - 1) best = std::max(best, run <= format.width ? FrameStart::maybe : FrameStart::no);
+    if (run < format.width || (best == FrameStart::yes && format.width < found.width)) continue;
+    const std::int64_t value = decimal_value(bytes.substr(0, format.width));
+    const bool blanks = bytes.substr(format.width, run - format.width).find_first_not_of(' ') == std::string_view::npos;
+    const bool zero = value == 0 && run == format.width && dialect.zero_prefix != Dialect::ZeroPrefix::refuse;
+    if (!zero && (value < 2 || value > static_cast<std::int64_t>(max_header) || !blanks)) continue;
+    if (open) {
+      if (run < ahead_size - 1) best = FrameStart::maybe;
+    } else if (zero || opens_header(bytes[run])) {
+      best = FrameStart::yes;
+      found = format;
+    }
   }
-  if (bytes.starts_with("\x16\x03")) return looks_like("a TLS handshake");
-  PrefixFormat swapped = format;
-  swapped.order = format.order == PrefixFormat::Order::big ? PrefixFormat::Order::little : PrefixFormat::Order::big;
-  const std::int64_t value = prefix_value(bytes.substr(0, format.width), swapped);
-  const bool before_header = bytes.size() <= format.width || opens_header(bytes[format.width]);
-  if (format.kind == PrefixFormat::Kind::binary && value >= 2 && value <= max_header && before_header) {
-    const bool big = swapped.order == PrefixFormat::Order::big;
-    return "; with its bytes swapped it is " + std::to_string(value) + ": the sender writes " +
-           (big ? "big-endian lengths, struct.pack('!I', n): the dialect setting prefix.order = \"big\" reads them"
-                : "little-endian lengths, struct.pack('i', n): the dialect setting prefix.order = \"little\" reads "
-                  "them");
+  return best;
+}
+
+// Whether `bytes` begin with one of these formats, and with which: byte by byte, so that the verdict does not depend on how
+// many have come.
+FrameStart match_any(std::string_view bytes, std::span<const PrefixFormat> formats, const Dialect& dialect,
+                     std::uint32_t max_header, PrefixFormat& found) {
+  bool maybe = false;
+  for (std::size_t size = 1; size <= bytes.size(); ++size) {
+    const std::string_view first = bytes.substr(0, size);
+    const bool several = formats.size() > 1;
+    const FrameStart decimal = several ? match_decimal(first, formats, dialect, max_header, found) : FrameStart::no;
+    if (decimal == FrameStart::yes) return decimal;
+    maybe = decimal == FrameStart::maybe;
+    for (const PrefixFormat& format : formats) {
+      if (several && format.kind == PrefixFormat::Kind::decimal) continue;
+      const FrameStart result = match(first, format, dialect, max_header);
+      if (result == FrameStart::yes && !maybe) {
+        found = format;
+        return result;
+      }
+      maybe = maybe || result != FrameStart::no;
+    }
+    if (!maybe) return FrameStart::no;
   }
-  if (std::all_of(bytes.begin(), bytes.end(), is_plain)) {
-    return looks_like("text") + ": the dialect settings request.lines = true and [words] read commands like it";
-  }
-  return {};
+  return maybe ? FrameStart::maybe : FrameStart::no;
 }
 
 void check_header_size(std::size_t size) {
@@ -139,13 +179,8 @@ bool is_text(std::string_view bytes) {
 }
 
 FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size) {
-  FrameStart best = FrameStart::no;
-  for (const PrefixFormat& format : dialect.prefixes) {
-    const FrameStart result = match(bytes, format, dialect, max_header_size);
-    if (result == FrameStart::yes) return result;
-    if (result == FrameStart::maybe) best = result;
-  }
-  return best;
+  PrefixFormat found;
+  return match_any(bytes, dialect.prefixes, dialect, max_header_size, found);
 }
 
 Decoder::Decoder(std::uint32_t max_header_size, const Dialect& dialect)
@@ -218,6 +253,29 @@ void Decoder::fail(ErrorCode code, std::uint64_t offset, const std::string& mess
   throw ProtocolError(*error_);
 }
 
+// `bytes`, which begin with a head, and what has come behind them, as far as it helps to find out what they are.
+std::string Decoder::known(std::string_view bytes) const {
+  constexpr std::size_t more = 64;
+  if (!head_.empty()) return std::string(head_.view()).append(window_.substr(0, more));
+  const auto* const end = window_.data() + window_.size();
+  const bool inside = bytes.data() >= window_.data() && bytes.data() <= end;  // not used up yet
+  return std::string(bytes).append(inside ? window_.substr(std::min(bytes.size(), window_.size()), more)
+                                          : window_.substr(0, more));
+}
+
+// For a header that cannot be read: the cause, where one is found, instead of the reader's message.
+void Decoder::fail_head(std::string_view head, const ProtocolError& error) {
+  constexpr std::size_t more = 4096;  // of what comes behind
+  const bool unreadable = error.code() == ErrorCode::parse_error;
+  const std::string advice =
+      unreadable ? header_advice(std::string(head).append(window_.substr(0, more)), prefix_) : std::string();
+  fail(error.code(), offset_ + prefix_.width + error.offset(), advice.empty() ? error.what() : advice);
+}
+
+std::string Decoder::unfinished() const {
+  return state_ == State::head && start_known_ ? unfinished_advice(head_.view(), prefix_) : std::string();
+}
+
 // The bytes from `from` on, those of head_ first, as far as they are there and fit.
 std::string_view Decoder::ahead(std::size_t from, char* scratch) const {
   if (from >= head_.size()) return window_.substr(std::min(from - head_.size(), window_.size()), ahead_size);
@@ -231,23 +289,18 @@ std::string_view Decoder::ahead(std::size_t from, char* scratch) const {
 bool Decoder::find_start() {
   char scratch[ahead_size];
   const std::string_view bytes = ahead(0, scratch);
-  bool maybe = false;
-  // Byte by byte, so that the verdict does not depend on how many have come.
-  for (std::size_t size = 1; size <= bytes.size(); ++size) {
-    maybe = false;
-    for (const PrefixFormat& format : prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes)) {
-      const FrameStart result = match(bytes.substr(0, size), format, *dialect_, max_header_size_);
-      if (result == FrameStart::yes && !maybe) {
-        prefix_ = format;
-        prefix_known_ = start_known_ = true;
-        return true;
-      }
-      maybe = maybe || result != FrameStart::no;
-    }
-    if (!maybe) break;
+  PrefixFormat found;
+  const std::span<const PrefixFormat> formats = prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes);
+  const FrameStart start = match_any(bytes, formats, *dialect_, max_header_size_, found);
+  if (start == FrameStart::yes) {
+    prefix_ = found;
+    prefix_known_ = start_known_ = true;
+    return true;
   }
+  const bool maybe = start == FrameStart::maybe;
   if (maybe && (quiet_ || closed_) && dialect_->lines && is_text(bytes)) {
     state_ = State::text;
+    quiet_ = quiet_ && bytes.front() != '{';  // an object ends with its brace
     return true;
   }
   if (maybe) {
@@ -259,7 +312,7 @@ bool Decoder::find_start() {
   if (!dialect_->lines || bytes.front() == '\0' || !is_text(bytes.substr(0, 1))) {
     fail(ErrorCode::invalid_request, offset_,
          "neither a frame nor a request of the dialect \"" + dialect_->name + "\"" +
-             advice(bytes, prefix_, max_header_size_));
+             length_advice(known(bytes), prefix_, max_header_size_));
   }
   state_ = State::text;
   return true;
@@ -267,6 +320,22 @@ bool Decoder::find_start() {
 
 // True once the line is whole; used_size_ bytes of head_ are then its text.
 bool Decoder::read_text() {
+  if (const auto size = object_size()) {
+    if (*size == 0) {
+      head_.append(window_);
+      window_ = {};
+    } else if (*size > head_.size()) {
+      const std::size_t count = *size - head_.size();
+      head_.append(window_.substr(0, count));
+      window_.remove_prefix(count);
+    }
+    if (head_.size() > max_line_size) {
+      fail(ErrorCode::invalid_request, offset_,
+           "a raw object of more than " + std::to_string(max_line_size) + " bytes, max_line_size");
+    }
+    used_size_ = *size > 0 ? *size : head_.size();
+    return *size > 0 || quiet_ || closed_;
+  }
   char scratch[ahead_size];
   const std::size_t before = head_.size();
   std::size_t line_feed = head_.view().find('\n'), zero = head_.view().find('\0');
@@ -308,6 +377,37 @@ bool Decoder::read_text() {
   return whole;
 }
 
+// Of raw text that begins with an object: how long that is; 0: its end has not come. Nothing for other text.
+std::optional<std::size_t> Decoder::object_size() const {
+  std::size_t at = 0;
+  int depth = 0;
+  bool in_string = false, escaped = false, begun = false;
+  for (const std::string_view piece : {head_.view(), window_}) {
+    for (const char c : piece) {
+      ++at;
+      if (!begun) {
+        if (is_white(c)) continue;
+        if (c != '{') return std::nullopt;
+        begun = true;
+      }
+      if (escaped) {
+        escaped = false;
+      } else if (in_string) {
+        escaped = c == '\\';
+        in_string = c != '"';
+      } else if (c == '"') {
+        in_string = true;
+      } else if (c == '{') {
+        ++depth;
+      } else if (c == '}' && --depth == 0) {
+        return at;
+      }
+      if (c == '\0') return std::nullopt;  // a frame behind what is no object
+    }
+  }
+  return begun ? std::optional<std::size_t>(0) : std::nullopt;
+}
+
 // True once the head is whole; its bytes are then contiguous, in the window or in head_.
 bool Decoder::read_head(Header& header) {
   const std::size_t prefix_size = prefix_.width;
@@ -320,7 +420,14 @@ bool Decoder::read_head(Header& header) {
       const std::size_t count = std::min(size - std::min(size, head_.size()), window_.size());
       head_.append(window_.substr(0, count));
       window_.remove_prefix(count);
-      if (head_.size() < size) return false;
+      if (head_.size() < size) {
+        if (size > prefix_size && head_.size() > prefix_size && !opens_json(head_.view()[prefix_size])) {
+          size = head_.size();  // it is over
+          head = head_.view();
+          break;
+        }
+        return false;
+      }
       head = head_.view().substr(0, size);
     }
     if (size > prefix_size) break;
@@ -329,7 +436,7 @@ bool Decoder::read_head(Header& header) {
     if (length < 2 || length > static_cast<std::int64_t>(max_header_size_)) {
       fail(ErrorCode::invalid_request, offset_,
            "header length " + std::to_string(length) + ": must be 2 .. " + std::to_string(max_header_size_) +
-               advice(head.substr(0, prefix_size), prefix_, max_header_size_));
+               length_advice(known(head.substr(0, prefix_size)), prefix_, max_header_size_));
     }
     size = prefix_size + static_cast<std::size_t>(length);
   }
@@ -339,6 +446,7 @@ bool Decoder::read_head(Header& header) {
     head_used_ = true;
     used_size_ = size;
   }
+  const std::string_view whole = head;
   head.remove_prefix(prefix_size);
   if (dialect_->byte_order_mark && head.starts_with("\xef\xbb\xbf")) head.remove_prefix(3);
   try {
@@ -347,11 +455,7 @@ bool Decoder::read_head(Header& header) {
       body_left_ = body_size(header, *dialect_);
     }
   } catch (const ProtocolError& error) {
-    // Protocols 2 to 5 of pickle begin with 80 hex and their number.
-    const bool pickle = head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5;
-    fail(error.code(), offset_ + prefix_size + error.offset(),
-         pickle ? "the header is a pickle, not JSON: it is never read, because reading one runs what is in it"
-                : error.what());
+    fail_head(whole, error);
   }
   zero_ = head.empty();
   offset_ += size;

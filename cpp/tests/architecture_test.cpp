@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 const std::vector<std::set<std::string>> floors = {
     {"buffer", "digest", "endpoint", "error", "header", "json", "json_reader", "json_text",
      "suggestion"},                                       // text and values
-    {"dialect", "dialect_file", "first_bytes", "frame"},  // bytes to events
+    {"advice", "dialect", "dialect_file", "first_bytes", "frame"},  // bytes to events
     {"call", "file_options", "file_store", "file_upload", "file_usage", "folder", "method", "parameters", "part_file",
      "reply", "responder", "router", "store_folders", "users"},  // files, calls as values
     {"async_link", "calls",           "client_call",  "client_connection", "client_options", "command_table",

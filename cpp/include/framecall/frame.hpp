@@ -114,6 +114,12 @@ class Decoder {
   bool in_head() const { return state_ == State::head && !head_.empty(); }
   /// end_text() might end something: a line, or the first bytes of what nobody can tell yet.
   bool in_text() const { return dialect_->lines && !head_.empty() && (state_ == State::text || !start_known_); }
+  /// Raw text that has begun with an object, whose end has not come.
+  bool in_object() const { return state_ == State::text && !head_.empty() && object_size() == std::size_t{0}; }
+  /// No more than the first byte of a line or a frame is there.
+  bool at_first_byte() const { return state_ == State::head && head_.size() == 1 && !start_known_; }
+  /// For messages about an unfinished head: how far it got. Empty, or `: ...`.
+  std::string unfinished() const;
   /// Bytes of the stream that have been used.
   std::uint64_t offset() const { return offset_; }
 
@@ -122,6 +128,9 @@ class Decoder {
   bool find_start();
   bool read_head(Header& header);
   bool read_text();
+  std::optional<std::size_t> object_size() const;
+  std::string known(std::string_view bytes) const;
+  [[noreturn]] void fail_head(std::string_view head, const ProtocolError& error);
   Event end_head(Event event);
   std::string_view ahead(std::size_t from, char* scratch) const;
   [[noreturn]] void fail(ErrorCode code, std::uint64_t offset, const std::string& message);
