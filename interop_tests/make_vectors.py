@@ -374,7 +374,13 @@ call("batch", "[]", failed("null", -32600), closed=True)
 # What framecall adds.
 call("big id", '{"id": 123456789012345678901234567890, "method": "rpc.ping"}',
      ok("123456789012345678901234567890", '"pong"'))
-call("id that is no id", '{"id": 1.5, "method": "rpc.ping"}', failed("null", -32600), closed=True)
+for id_text in "1.5", "1.50", "1e3", "1E+2", "-0", "0.5", "1785436523.123":
+    call("id " + id_text, '{"id": %s, "method": "rpc.ping"}' % id_text, ok(id_text, '"pong"'))
+for id_text in "null", "true", "[1]", "{}", "NaN", "-Infinity":
+    calls("id %s, which is no id" % id_text,
+          [('{"id": %s, "method": "rpc.ping", "body_size": 2}' % id_text, b"ab"), ('{"id": 1, "method": "rpc.ping"}', b"")],
+          [(failed("null", -32600), b""), (ok("1", '"pong"'), b"")])
+call("a version with an escape", '{"jsonrpc": "2.\\u0030", "id": 1, "method": "rpc.ping"}', ok("1", '"pong"'))
 call("parameter of another type", '{"id": 1, "method": "subtract", "params": ["x", 1]}', failed("1", -32602))
 call("parameter that is missing", '{"id": 1, "method": "subtract", "params": [1]}', failed("1", -32602))
 call("another version", '{"jsonrpc": "1.0", "id": 1, "method": "rpc.ping"}', failed("1", -32600))

@@ -70,18 +70,29 @@ std::string type_name(const std::type_info& type) {
 
 std::string call_id(const Header& header) {
   const Token* id = header.find(Key::id);
-  if (id == nullptr) return {};
-  if (id->kind == Token::Kind::integer) return id->text == "-0" ? "0" : std::string(id->text);
-  if (!id->is_string()) invalid("the id is neither a string nor an integer: " + printable(id->text, 40));
+  return id == nullptr ? std::string() : id_text(*id);
+}
+
+std::string id_text(const Token& id) {
+  const bool number = id.kind == Token::Kind::integer || (id.kind == Token::Kind::real && id.text.back() <= '9');
+  if (number) return std::string(id.text);  // NaN and Infinity end with letters
+  if (!id.is_string()) invalid("the id is neither a string nor a number: " + printable(id.text, 40));
   std::string text, scratch;
-  write_string(text, string_value(*id, scratch));
+  write_string(text, string_value(id, scratch));
   return text;
+}
+
+bool is_version(const Token& token) {
+  if (token.text == "\"2.0\"") return true;
+  std::string scratch;
+  return token.is_string() && string_value(token, scratch) == "2.0";
 }
 
 void read_call(const Header& header, CallHead& head) {
   const Token* version = header.find(Key::jsonrpc);
-  if (version != nullptr && version->text != "\"2.0\"")
+  if (version != nullptr && !is_version(*version)) {
     invalid("jsonrpc is not \"2.0\": " + printable(version->text, 40));
+  }
   const Token* method = header.find(Key::method);
   if (method == nullptr) invalid("a frame with result, error or item, where a request was due");
   if (header.has(Key::result) || header.has(Key::error)) invalid("method together with result or error");
@@ -231,11 +242,16 @@ void write_error_within(std::size_t room, std::string& out, std::string_view id,
   const std::size_t before = out.size();
   if (id.size() + all_but_id > room) id = "null";
   write_error(out, id, code, message, data, closing);
-  while (out.size() - before > room && !(message.empty() && data.empty())) {
-    if (data.empty()) message = message.substr(0, message.size() / 2);
-    data = {};
+  if (out.size() - before <= room) return;
+  std::string text = message_text(message);
+  if (!data.empty()) {
+    text += "; its data is left out: it has " + std::to_string(data.size()) + " bytes, and at most " +
+            std::to_string(room) + " can be sent";
+  }
+  for (std::size_t size = text.size();; size /= 2) {
     out.resize(before);
-    write_error(out, id, code, message_text(message), data, closing);
+    write_error(out, id, code, size > 0 ? message_text(text, size) : std::string(), {}, closing);
+    if (out.size() - before <= room || size == 0) return;
   }
 }
 

@@ -38,7 +38,12 @@ Calls::~Calls() { cancel_all(); }
 
 void Calls::on_header(const Header& header, Decoder& decoder) {
   CallHead head;
-  head.id = call_id(header);
+  try {
+    head.id = call_id(header);
+  } catch (const CallError& error) {  // the framing is intact: the connection goes on
+    fail_without_id(error);
+    return;
+  }
   if (!header.has(Key::method)) {
     if (!header.has(Key::item) || header.has(Key::result) || header.has(Key::error)) {
       throw CallError(ErrorCode::invalid_request, "a frame with result or error, where a request was due");
@@ -62,8 +67,20 @@ void Calls::on_header(const Header& header, Decoder& decoder) {
   }
 }
 
+// Answers with the id null, and drops the body.
+void Calls::fail_without_id(const CallError& error) {
+  if (connection_.body_left() > connection_.options().refusal_bytes) throw CallError(error);
+  fail("null", failure_of(error));
+}
+
 void Calls::refuse(const Header& header, const CallError& error) {
-  const std::string id = call_id(header);
+  std::string id;
+  try {
+    id = call_id(header);
+  } catch (const CallError&) {
+    fail_without_id(error);
+    return;
+  }
   try {
     refuse_body(error, connection_.body_left());
   } catch (const TooLarge& large) {
@@ -639,7 +656,9 @@ void Calls::cancel(Request& request) {
   if (!params.is_object() || !params.contains("id")) {
     throw CallError(ErrorCode::invalid_params, "rpc.cancel: expected {\"id\": ID}");
   }
-  const auto pending = find(dump_json(params["id"]));
+  Header members;
+  members.read(request.params_text());
+  const auto pending = find(id_text(*members.find(Key::id)));
   if (!pending) return;  // answered already, or never asked
   end(pending, CallError(ErrorCode::cancelled, "cancelled by the caller"));
 }

@@ -96,6 +96,7 @@ class Calls {
     std::string id;                      // of which
   };
 
+  void fail_without_id(const CallError& error);
   void begin_call(const CallHead& head, const Header& header, Decoder& decoder);
   void receive(const Header& header, std::shared_ptr<Pending> pending, bool large);
   void on_item(const Header& header, Decoder& decoder, const std::string& id);

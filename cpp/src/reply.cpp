@@ -12,7 +12,8 @@ constexpr std::size_t max_message_size = 4096;
 [[noreturn]] void invalid_reply(const std::string& what) { throw ProtocolError(ErrorCode::invalid_request, 0, what); }
 
 bool says_close(std::string_view metadata) {
-  if (metadata.find("\"connection\"") == std::string_view::npos) return false;
+  const bool escaped = metadata.find('\\') != std::string_view::npos;
+  if (!escaped && metadata.find("\"connection\"") == std::string_view::npos) return false;
   const Json all = parse_json(metadata);
   const auto found = all.find("connection");
   return found != all.end() && *found == "close";
@@ -24,6 +25,10 @@ void read_reply(const Header& header, ReplyHead& head) {
   const Token* result = header.find(Key::result);
   if (header.has(Key::method) || (result == nullptr && !header.has(Key::error))) {
     invalid_reply("a frame without result or error, where a reply was due: " + printable(header.text()));
+  }
+  const Token* version = header.find(Key::jsonrpc);
+  if (version != nullptr && !is_version(*version)) {
+    invalid_reply("a reply whose jsonrpc is not \"2.0\": " + printable(version->text, 40));
   }
   const Token* id = header.find(Key::id);
   if (id != nullptr && id->kind != Token::Kind::null) {

@@ -232,6 +232,7 @@ void UdpService::call(std::string_view datagram, std::string_view body, const Se
   CallHead head;
   ++loop_.state.calls;
   try {
+    asker.id = "null";  // until it is known
     asker.id = head.id = call_id(loop_.header);
     read_call(loop_.header, head);
     if (!admits_all()) throw CallError(ErrorCode::unauthenticated, "the login comes first, and no datagram is one");

@@ -58,8 +58,9 @@ std::string without_messages(std::string_view bytes) {
     if (event == Decoder::Event::body_received) result += decoder.body();
     if (event != Decoder::Event::header_received) continue;
     Json value = parse_json(header.text());
-    if (value.contains("error")) value["error"] = Json{{"code", value["error"]["code"]}};
-    result += encode_head(dump_json(value));
+    const bool failed = value.contains("error");
+    if (failed) value["error"] = Json{{"code", value["error"]["code"]}};
+    result += encode_head(failed ? dump_json(value) : std::string(header.text()));
   }
   return result;
 }

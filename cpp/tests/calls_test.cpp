@@ -65,7 +65,9 @@ TEST(Calls, are_answered_as_json_dumps_writes_it) {
        result("123456789012345678901234567890", "2")},
       {R"({"id": "\u4f60\"", "method": "join", "params": [["x", "\u4f60"], null]})",
        result(R"("\u4f60\"")", R"("x-\u4f60")")},
-      {R"({"id": -0, "method": "join", "params": {"items": ["x", "y"], "with": "+"}})", result("0", "\"x+y\"")},
+      {R"({"id": -0, "method": "join", "params": {"items": ["x", "y"], "with": "+"}})", result("-0", "\"x+y\"")},
+      {R"({"id": 1.50, "method": "nothing"})", result("1.50", "null")},
+      {R"({"id": 1e3, "method": "nothing"})", result("1e3", "null")},
       {R"({"id": 2, "method": "unnamed", "params": [255, 2, true]})",
        result("2", R"({"flag": true, "number": 2.0, "small": 255})")},
       {R"({"id": 3, "method": "nothing"})", result("3", "null")},
@@ -146,11 +148,15 @@ TEST(Calls, that_fail_say_why_and_the_connection_goes_on) {
     EXPECT_EQ(server.talk(request(with_body, std::string(70000, 'x')) + good), reply + fine);
   }
   for (const std::string header :
-       {R"({"id": null, "method": "add"})", R"({"id": 1.5, "method": "add"})", R"({"id": 1, "result": 7})",
-        R"({"id": 1, "error": {}})", R"({"id": 1, "item": 1, "result": 2})"}) {
+       {R"({"id": 1, "result": 7})", R"({"id": 1, "error": {}})", R"({"id": 1, "item": 1, "result": 2})"}) {
     const std::string reply = server.talk(request(header) + good);
     EXPECT_NE(reply.find(R"("id": null, "error": {"code": -32600)"), std::string::npos) << header << reply;
     EXPECT_EQ(reply.find("\"id\": 9"), std::string::npos) << "closed";
+  }
+  for (const std::string id : {"null", "true", "[1]", "{}", "NaN"}) {
+    const std::string call = R"({"id": )" + id + R"(, "method": "add"})";
+    EXPECT_EQ(server.talk(request(call) + good),
+              error("null", -32600, "the id is neither a string nor a number: " + id) + fine);
   }
   // A part of a stream that is over may have been on its way.
   EXPECT_EQ(server.talk(request(R"({"id": 1, "item": 1, "body_size": 3})", "abc") + good), fine);

@@ -499,7 +499,7 @@ TEST(Client, takes_no_reply_for_another) {
       {request(R"({"id": 1, "result": 1, "error": {"code": 1, "message": "x"}})"),
        "a reply with both result and error"},
       {request(R"({"id": 1, "error": 5})"), "an error that is no object"},
-      {request(R"({"id": [1], "result": 1})"), "the id is neither a string nor an integer"},
+      {request(R"({"id": [1], "result": 1})"), "the id is neither a string nor a number"},
       {request(R"({"id": 1, "result": 1, "more": true})"), "a streamed reply, where none was asked for"},
       {request(R"({"id": 1, "result": 1, "body_size": 3, "digest": {"sha-256": "AAAA"}})", "abc"),
        "the sha-256 of the body is"},

@@ -32,9 +32,14 @@ struct CallHead {
   CallHead(const CallHead&) = delete;
 };
 
-/// The id of a request as JSON text, empty if there is none. Throws CallError(invalid_request) for an id that is neither
-/// a string nor an integer.
+/// The id of a request as JSON text, empty if there is none: a number to the character, a string as dump_json() writes it.
+/// Throws CallError(invalid_request) for an id that is neither a string nor a number.
 std::string call_id(const Header& header);
+/// The same for a value that stands elsewhere.
+std::string id_text(const Token& id);
+
+/// The string "2.0", however it is written.
+bool is_version(const Token& token);
 
 /// Fills `head`, but for the id. Throws CallError(invalid_request) for a frame that is no request, or a member of the
 /// wrong type.
