@@ -33,6 +33,33 @@ std::string joined(const std::vector<std::string>& keys) {
   return text.empty() ? "none" : text;
 }
 
+// Keys of transfers in pieces. No dialect maps them, and without them a piece would be taken for the whole file.
+constexpr std::string_view piece_keys[] = {"offset",      "seek",         "resume",      "chunk",       "chunks",
+                                           "chunk_index", "chunk_id",     "chunk_no",    "chunk_num",   "chunk_number",
+                                           "chunk_count", "total_chunks", "part",        "parts",       "part_index",
+                                           "part_no",     "part_num",     "part_number", "total_parts", "seq",
+                                           "sequence",    "seq_num",      "file_offset", "start_pos",   "has_received"};
+
+// Throws for a request that is about a piece of a file.
+void check_whole(const Header& header, const Dialect& dialect, const char* what) {
+  std::vector<std::string> found;
+  for (const std::string_view key : piece_keys) {
+    const Token* token = header.find(key);
+    if (token == nullptr || token->kind == Token::Kind::null || token->kind == Token::Kind::boolean_false) continue;
+    const auto is_mapped = [key](const auto* keys) {
+      return std::find(keys->begin(), keys->end(), key) != keys->end();
+    };
+    const auto lists = {&dialect.name_keys, &dialect.size_keys, &dialect.checksum_keys, &dialect.operation_keys};
+    if (std::none_of(lists.begin(), lists.end(), is_mapped)) found.emplace_back(key);
+  }
+  if (found.empty()) return;
+  throw CallError(ErrorCode::invalid_params, std::string(what) + " of a piece of a file: the dialect \"" +
+                                                 printable(dialect.name, 40) + "\" has no meaning for the keys " +
+                                                 joined(found) + "; send and ask for whole files");
+}
+
+bool names_checksum(const Answer& answer) { return answer.content.find("$checksum") != std::string::npos; }
+
 std::string last_part(const Dialect& dialect, std::string_view name) {
   if (!dialect.last_path_part) return std::string(name);
   const std::size_t slash = name.find_last_of("/\\");
@@ -45,6 +72,7 @@ Conversation::Conversation(Connection& connection) : connection_(connection), di
 
 void Conversation::on_header(const Header& header) {
   as_text_ = false;
+  message_.clear();
   operation_ = operation_of(header, dialect_);
   const auto line = text_of(header, dialect_.operation_keys);
   if (operation_ == Operation::message && line && connection_.options().commands) {
@@ -63,7 +91,7 @@ void Conversation::on_header(const Header& header) {
       user_ = text_of(header, dialect_.user_keys).value_or("");
       password_ = text_of(header, dialect_.password_keys).value_or("");
       break;
-    case Operation::download:
+    case Operation::download: begin_download(header); break;
     case Operation::command:
       argument_ = text_of(header, dialect_.name_keys).value_or(std::exchange(argument_, {}));
       break;
@@ -82,18 +110,41 @@ void Conversation::begin_upload(const UploadHead& head, const Header& header) {
   std::string scratch;
   const std::string name = last_part(dialect_, string_value(*head.name, scratch));
   FileStore& files = files_of(options);
-  check_file_name(name);
+  check_whole(header, dialect_, "an upload");
+  check_name(name);
   check_max_file(options, name, head.size);
   upload_.emplace(files.begin(name, head.size));
   size_ = head.size;
   checksum_.clear();
   trailer_.clear();
-  if (dialect_.checksum_place != Dialect::ChecksumPlace::none &&
-      dialect_.checksum_check != Dialect::ChecksumCheck::off) {
-    digest_.emplace(DigestKind::md5);
+  const bool checks =
+      dialect_.checksum_place != Dialect::ChecksumPlace::none && dialect_.checksum_check != Dialect::ChecksumCheck::off;
+  if (checks || names_checksum(dialect_.after_body)) digest_.emplace(DigestKind::md5);
+  if (checks || names_checksum(dialect_.before_body)) {
     checksum_ = text_of(header, dialect_.checksum_keys).value_or("");
   }
   answer(dialect_.before_body, {name, checksum_, {}, size_, {}});
+}
+
+void Conversation::begin_download(const Header& header) {
+  argument_ = text_of(header, dialect_.name_keys).value_or("");
+  if (argument_.empty()) {
+    throw CallError(ErrorCode::invalid_params, "a download without a name (" + joined(dialect_.name_keys) +
+                                                   "); its keys: " + joined(header.keys(8)) +
+                                                   "; the dialect setting keys.name takes other spellings");
+  }
+  check_whole(header, dialect_, "a download");
+}
+
+void Conversation::check_name(const std::string& name) const {
+  try {
+    check_file_name(name);
+  } catch (const CallError& error) {
+    const bool path = name.find_first_of("/\\") != std::string::npos;
+    if (!path || dialect_.last_path_part) throw;
+    throw CallError(error.code(), std::string(error.what()) +
+                                      "; the dialect setting request.last_path_part = true takes the last part of it");
+  }
 }
 
 void Conversation::begin_message(const Header& header) {
@@ -128,9 +179,16 @@ void Conversation::on_body(std::string_view bytes) {
 
 void Conversation::on_end(std::uint64_t offset) {
   if (upload_) {
+    if (last_file_ == upload_->name()) {
+      connection_.log(LogLevel::warning,
+                      "\"" + printable(last_file_) +
+                          "\" replaces the file that this connection sent a moment ago: is it sent in pieces?");
+    }
     last_file_ = upload_->name();
-    last_end_ = offset;
+  } else {
+    last_file_.clear();
   }
+  last_end_ = offset;
   act(operation_, std::exchange(argument_, {}));
 }
 
@@ -145,9 +203,11 @@ void Conversation::act(Operation operation, std::string argument) {
     return;
   }
   if (!connection_.admitted() || operation == Operation::register_user) {
-    connection_.log(LogLevel::warning, operation == Operation::register_user ? "refused: users register elsewhere"
-                                                                             : "refused: a request before the login");
-    answer(dialect_.login_failed, {});
+    const bool registers = operation == Operation::register_user;
+    const std::string why = registers ? "users are not registered over the wire" : "a request before the login";
+    connection_.log(LogLevel::warning, "refused: " + why);
+    answer_or_fail(dialect_.login_failed, {}, registers ? ErrorCode::permission_denied : ErrorCode::unauthenticated,
+                   why);
     done();
     return;
   }
@@ -174,8 +234,11 @@ void Conversation::on_text(std::string_view line) {
   if (line.front() == '{') {
     Header header;
     header.read(line.substr(0, line.find_last_of('}') + 1));
+    if (connection_.admitted() && operation_of(header, dialect_) == Operation::upload) {
+      throw CallError(ErrorCode::invalid_request,
+                      "an upload without a length in front of its header: struct.pack('i', len(header)) is missing");
+    }
     on_header(header);
-    if (operation_ == Operation::upload) throw CallError(ErrorCode::invalid_request, "an upload without a length");
     as_text_ = true;
     act(operation_, std::exchange(argument_, {}));
     return;
@@ -203,7 +266,13 @@ bool Conversation::judge_checksum() {
   if (!digest_) return true;
   const std::string real = digest_->finish();
   digest_.reset();
-  const std::string& announced = dialect_.checksum_place == Dialect::ChecksumPlace::trailer ? trailer_ : checksum_;
+  const std::string announced =
+      dialect_.checksum_place == Dialect::ChecksumPlace::trailer ? trailer_ : std::exchange(checksum_, real);
+  checksum_ = real;  // for the answer
+  if (dialect_.checksum_place == Dialect::ChecksumPlace::none ||
+      dialect_.checksum_check == Dialect::ChecksumCheck::off) {
+    return true;
+  }
   const std::string shown = "\"" + printable(upload_->name()) + "\": ";
   if (announced.empty()) {
     if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
@@ -257,7 +326,7 @@ void Conversation::send_file(const std::string& name) {
   connection_.wait_for(work, [this, wanted, result] {
     if (!result->problem.empty()) {
       connection_.log(LogLevel::warning, result->problem);
-      answer(dialect_.not_found, {printable(wanted), {}, {}, 0, {}});
+      answer_or_fail(dialect_.not_found, {printable(wanted), {}, {}, 0, {}}, ErrorCode::not_found, result->problem);
       done();
       return;
     }
@@ -272,6 +341,12 @@ void Conversation::send_file(const std::string& name) {
 }
 
 void Conversation::send_list() {
+  if (!dialect_.list) {
+    connection_.log(LogLevel::warning, "a list is wanted, and the dialect has no answer for one: answer.list");
+    answer_or_fail(dialect_.list, {}, ErrorCode::method_not_found, "this server has no list of its files");
+    done();
+    return;
+  }
   FileStore& files = files_of(connection_.options());
   const auto listing = std::make_shared<FileStore::Listing>();
   connection_.wait_for([&files, listing] { *listing = files.list(); },
@@ -289,6 +364,12 @@ void Conversation::send_list() {
 }
 
 void Conversation::log_in() {
+  if (dialect_.login == Dialect::Login::none) {
+    connection_.log(LogLevel::warning, "a login, and the dialect has none: login.form");
+    answer_or_fail(dialect_.login_failed, {}, ErrorCode::method_not_found, "this server has no login");
+    done();
+    return;
+  }
   const std::shared_ptr<const Users> users = connection_.options().users;
   auto check = [users, user = user_, password = std::exchange(password_, {})] {
     return users && users->check(user, password);
@@ -308,7 +389,12 @@ void Conversation::end_login(const std::string& user, bool good) {
     connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
                                            (connection_.options().users ? "" : "; this server has no users file"));
   }
-  answer(good ? dialect_.login_ok : dialect_.login_failed, {{}, {}, user, 0, {}});
+  if (good) {
+    answer(dialect_.login_ok, {{}, {}, user, 0, {}});
+  } else {
+    answer_or_fail(dialect_.login_failed, {{}, {}, user, 0, {}}, ErrorCode::unauthenticated,
+                   "no such user or a wrong password");
+  }
   done();
   if (good || ++failed_logins_ < connection_.options().max_login_attempts) return;
   connection_.leave(std::to_string(failed_logins_) + " failed logins, max_login_attempts");
@@ -319,7 +405,8 @@ void Conversation::run_command(const std::string& line) {
   if (!commands) {
     connection_.log(LogLevel::warning,
                     "not a request of the dialect, and there is no table of commands: \"" + printable(line) + "\"");
-    answer(dialect_.not_found, {printable(line), {}, {}, 0, {}});
+    answer_or_fail(dialect_.not_found, {printable(line), {}, {}, 0, {}}, ErrorCode::method_not_found,
+                   "not a request of the dialect: \"" + printable(line) + "\"");
     done();
     return;
   }
@@ -360,6 +447,20 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
   }
 }
 
+// A known request gets an answer, also where the dialect has none for it.
+void Conversation::answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code,
+                                  const std::string& message) {
+  if (given) {
+    answer(given, values);
+  } else if (as_text_) {
+    std::string text;
+    write_error(text, "null", static_cast<std::int64_t>(code), message);
+    connection_.out().append(text);
+  } else {
+    connection_.append_error("null", {static_cast<std::int64_t>(code), message, {}});
+  }
+}
+
 void Conversation::send_frame(std::string_view header) {
   const std::size_t room = connection_.longest_header();
   if (header.size() > room) {
@@ -382,10 +483,26 @@ std::string Conversation::progress(std::uint64_t body_left) const {
 }
 
 std::string Conversation::surplus(std::uint64_t offset) const {
-  if (last_file_.empty() || offset != last_end_) return {};
+  if (offset != last_end_) return {};
+  if (last_file_.empty()) return surplus_of_message();
   return "; these bytes are surplus behind \"" + printable(last_file_) +
          "\": its sender announced fewer than it sent, or sends a checksum there (dialect setting checksum.place = "
          "\"trailer\")";
+}
+
+// Integers of the message before: one of them may be the size of what follows.
+std::string Conversation::surplus_of_message() const {
+  if (message_.empty()) return {};
+  Header header;
+  header.read(message_);
+  for (const std::string& key : header.keys(32)) {
+    const Token* token = header.find(key);
+    const auto size = size_value(*token);
+    if (!size || *size == 0) continue;
+    return "; the frame before has \"" + printable(key, 40) + "\": " + std::to_string(*size) +
+           ": if that is the size of what follows, add the key to the dialect setting keys.size";
+  }
+  return {};
 }
 
 void Conversation::abandon() {

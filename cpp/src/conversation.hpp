@@ -40,7 +40,9 @@ class Conversation {
 
  private:
   void begin_upload(const UploadHead& head, const Header& header);
+  void begin_download(const Header& header);
   void begin_message(const Header& header);
+  void check_name(const std::string& name) const;
   void act(Operation operation, std::string argument);
   void end_upload();
   bool judge_checksum();
@@ -52,7 +54,9 @@ class Conversation {
   void run_command(const std::string& line);
   void send_output(std::string_view output);
   void answer(const Answer& answer, const AnswerValues& values);
+  void answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code, const std::string& message);
   void send_frame(std::string_view header);
+  std::string surplus_of_message() const;
   void done();
 
   Connection& connection_;
@@ -67,7 +71,7 @@ class Conversation {
   std::string checksum_, trailer_;  // as announced; as it came behind the body
   std::string message_, body_;      // of a message that is answered with itself
   std::string last_file_;           // that was uploaded
-  std::uint64_t last_end_ = 0;      // and where in the stream its message ended
+  std::uint64_t last_end_ = 0;      // where in the stream the last message ended
 };
 
 }  // namespace framecall

@@ -452,6 +452,23 @@ void finish_prefixes(Draft& draft) {
   add(Kind::decimal, little, 10);
 }
 
+// A raw login is a line; what comes behind it may be one, too.
+void finish_login(Draft& draft) {
+  if (draft.login != Dialect::Login::text || draft.lines) return;
+  if (draft.given("request.lines")) draft.fail("request.lines", "is false, and login.form is \"text\"");
+  draft.lines = true;
+}
+
+// Keys are looked up in the header itself.
+void check_keys(const Draft& draft, const NamedList& keys) {
+  for (const std::string& key : *keys.list) {
+    if (key.find('.') == std::string::npos) continue;
+    draft.fail(keys.setting, "has " + quoted_value(key) +
+                                 ": keys of objects inside of the header are not looked up, so that a key " +
+                                 "with a dot would never be found");
+  }
+}
+
 void finish_keys(Draft& draft) {
   const bool login = draft.login != Dialect::Login::none;
   if (login && !draft.given("keys.user")) draft.user_keys = {"username", "user", "name"};
@@ -460,6 +477,7 @@ void finish_keys(Draft& draft) {
                              {"keys.checksum", &draft.checksum_keys}, {"keys.operation", &draft.operation_keys},
                              {"keys.user", &draft.user_keys},         {"keys.password", &draft.password_keys}};
   keep_apart(draft, lists);
+  for (const NamedList& keys : lists) check_keys(draft, keys);
   const bool sums = draft.checksum_place == Dialect::ChecksumPlace::header;
   const Rule rules[] = {
       {draft.name_keys.empty(), "keys.name", "is empty: at least one key"},
@@ -608,6 +626,7 @@ Dialect parse_dialect(std::string_view text, std::string_view source) {
   Draft draft(source);
   read_table(file, "", draft);
   finish_prefixes(draft);
+  finish_login(draft);
   finish_keys(draft);
   finish_words(draft);
   check_conversation(draft);

@@ -38,6 +38,9 @@ ServerOptions checked(ServerOptions options) {
     throw std::invalid_argument("ServerOptions::users: the dialect \"" + dialect.name +
                                 "\" has no login, so that nobody would be asked for a password");
   }
+  if (dialect.login == Dialect::Login::text && !dialect.lines) {
+    throw std::invalid_argument("ServerOptions::dialect: a login without a length in front of it needs lines = true");
+  }
   for (const PrefixFormat& prefix : dialect.prefixes) {
     if (longest_header(prefix) < shortest_prefix_room) {
       throw std::invalid_argument("ServerOptions::dialect: a length of " + std::to_string(prefix.width) +

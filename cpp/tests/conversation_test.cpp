@@ -6,7 +6,7 @@
 
 #include "framecall/dialect.hpp"
 #include "framecall/digest.hpp"
-#include "running_server.hpp"
+#include "serving.hpp"
 
 namespace framecall::conversation_test {
 namespace {
@@ -228,7 +228,7 @@ TEST(Downloads, of_what_is_not_there_are_answered_as_the_dialect_says) {
       {frame(R"({"is_file": false, "name": "$name"})"), encode_head(R"({"is_file": false, "name": "no"})")},
       {text("no such file"), "no such file"},
       {word(Answer::Kind::close), ""},
-      {word(Answer::Kind::none), ""}};
+      {word(Answer::Kind::none), error("null", -32045, "cannot read \"no\": No such file or directory")}};
   for (const auto& [answer, expected] : rows) {
     Dialect dialect = talkative();
     dialect.not_found = answer;
@@ -238,7 +238,8 @@ TEST(Downloads, of_what_is_not_there_are_answered_as_the_dialect_says) {
     std::filesystem::create_directory(server.root.path() / "folder");
     for (const std::string name : {"link", "folder", "..", ".framecall", ""}) {
       const std::string reply = server.talk("get " + name + "\n");
-      EXPECT_EQ(reply.size() > 60, false) << name << ": " << reply;
+      const bool is_error = answer.kind == Answer::Kind::none && reply.find("\"error\"") != std::string::npos;
+      EXPECT_EQ(reply.size() > 60, is_error) << name << ": " << reply;
     }
     EXPECT_TRUE(server.log.wait_for("cannot read \"no\""));
   }

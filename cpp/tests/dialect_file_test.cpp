@@ -216,7 +216,7 @@ TEST(DialectFile, each_setting_changes_its_field) {
       {"login.form = \"frame\"\nanswer.login_ok.text = \"ok\"",
        {"user_keys = username user name", "password_keys = password pwd passwd", "login_ok = text ok", "login = 1"}},
       {"login.form = \"text\"\nanswer.login_ok.text = \"ok\"\nkeys.user = [\"u\"]\nkeys.password = [\"p\"]",
-       {"user_keys = u", "password_keys = p", "login_ok = text ok", "login = 2"}},
+       {"user_keys = u", "password_keys = p", "lines = true", "login_ok = text ok", "login = 2"}},
       {"session.one_file = false", {"one_file = false"}},
       {"session.close_after_one = true", {"close_after_one = true"}},
       {"session.pause_ms = 60000", {"pause_ms = 60000"}},
@@ -397,6 +397,11 @@ TEST(DialectFile, settings_that_contradict_each_other_are_refused) {
       {"prefix = { kind = \"decimal\", width = 3 }\nanswer.list = { frame = '{\"a\": \"" + std::string(990, 'x') +
            "\"}' }",
        "no error"},
+      {"keys.name = [\"a.b\"]",
+       "my.toml:1: keys.name has \"a.b\": keys of objects inside of the header are not looked up, so that a key with a "
+       "dot "
+       "would never be found"},
+      {"request.lines = false\nlogin.form = \"text\"", "my.toml:1: request.lines is false, and login.form is \"text\""},
       {"login.form = \"frame\"",
        "my.toml:1: login.form wants a login, and answer.login_ok is not there: nobody would know that it was good"},
   };
