@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -21,6 +22,8 @@ struct AskFlags : DialectFlags {
   std::vector<std::string> messages;
   bool list = false, no_reply = false;
 };
+
+constexpr auto last_words = std::chrono::milliseconds(50);  // behind the last reply, of a peer that speaks unasked
 
 // Where the replies go to: stdout, or a file that is made when the first one is there.
 class ReplyOutput {
@@ -61,6 +64,9 @@ int ask(const AskFlags& flags) {
   try {
     connection = std::make_unique<Connection>(flags);
     for (const std::string& message : flags.messages) {
+      if (message.starts_with("--")) {
+        throw std::invalid_argument(message + " is no flag of ask; a message that begins with -- comes on stdin");
+      }
       if (message.find_first_not_of(" \t\r\n") == std::string::npos) {
         throw std::invalid_argument("a message that is empty");
       }
@@ -76,15 +82,31 @@ int ask(const AskFlags& flags) {
   try {
     DialectClient& client = connection->client();
     if (flags.list) output.write(client.list());
+    // Everything in the order of its arrival, also what nobody asked for.
+    const auto write_unasked = [&](std::chrono::milliseconds limit) {
+      while (const auto reply = client.unasked(limit)) output.write(*reply);
+    };
     const auto say = [&](const std::string& message) {
       outcome.name = message;
-      flags.no_reply ? client.say(message) : output.write(client.ask(message));
+      if (flags.no_reply) {
+        client.say(message);
+      } else {
+        write_unasked(std::chrono::milliseconds(0));
+        output.write(client.ask(message));
+      }
     };
     for (const std::string& message : flags.messages) say(message);
     if (flags.messages.empty() && !flags.list) {
       for (std::string line; std::getline(std::cin, line);) {
         if (line.ends_with('\r')) line.pop_back();
         if (line.find_first_not_of(" \t") != std::string::npos) say(line);
+      }
+    }
+    if (!flags.no_reply) {
+      try {
+        write_unasked(last_words);
+      } catch (const ProtocolError& error) {  // behind the last reply
+        complain(std::string("warning: dropped what came behind the last reply: ").append(error.what()));
       }
     }
   } catch (...) {
@@ -102,16 +124,20 @@ void add_ask(CLI::App& app, int& exit_code) {
       app.add_subcommand("ask", "Say something to a server script in its dialect, and print its replies");
   command->footer(
       "Example: framecall ask 127.0.0.1:8080 dir '{\"cmd\": \"pwd\"}' --dialect scripts.toml\n"
-      "A reply is printed as its body, else its header, else the raw text, with a line feed behind it. The first\n"
-      "message that fails is the last; a server that says no ends this with code 5.");
+      "The messages behind the address are sent in order, over one connection: a JSON object as a frame,\n"
+      "anything else as raw text; without any, the lines of stdin. What the server sends is printed in the order of "
+      "its\n"
+      "arrival, also what nobody asked for: the body, else the header, else the raw text, with a line feed behind it.\n"
+      "The first message that fails is the last; a server that says no ends this with code 5.");
   add_dialect_flags(*command, *flags);
-  command->add_option("messages", flags->messages,
-                      "In order, over one connection: a JSON object leaves as a frame, anything else as raw text; "
-                      "without any, the lines of stdin");
   command->add_flag("--list", flags->list, "Ask for the list of files, before the messages");
   command->add_flag("--no-reply", flags->no_reply, "Wait for no replies");
   command->add_option("--output", flags->output, "A file for the replies instead of stdout; bodies go there unchanged");
-  command->callback([flags, &exit_code] { exit_code = ask(*flags); });
+  command->allow_extras();  // the messages: as options CLI11 would take those in brackets apart
+  command->callback([flags, command, &exit_code] {
+    flags->messages = command->remaining();
+    exit_code = ask(*flags);
+  });
 }
 
 }  // namespace framecall::cli

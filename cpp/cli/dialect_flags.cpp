@@ -47,6 +47,22 @@ void add_dialect_flags(CLI::App& command, DialectFlags& flags) {
       ->envname("FRAMECALL_TIMEOUT");
 }
 
+void add_call_dialect(CLI::App& command, std::string& dialect) {
+  command
+      .add_option("--dialect", dialect,
+                  "How the server writes lengths: a name such as big-endian (see framecall dialects), or a TOML file")
+      ->capture_default_str()
+      ->envname("FRAMECALL_DIALECT");
+}
+
+std::shared_ptr<const Dialect> dialect_of_calls(const std::string& name) {
+  auto dialect = std::make_shared<const Dialect>(find_dialect(name));
+  if (!dialect->calls) {
+    throw std::invalid_argument("--dialect: \"" + dialect->name + "\" has no calls, header.calls is false");
+  }
+  return dialect->prefixes.front() == PrefixFormat() ? nullptr : dialect;
+}
+
 Connection::Connection(const DialectFlags& flags)
     : endpoint_(Endpoint::parse(flags.address)),
       dialect_(find_dialect(flags.dialect)),

@@ -20,6 +20,11 @@ struct DialectFlags {
 /// The address, and the flags that every such command has.
 void add_dialect_flags(CLI::App& command, DialectFlags& flags);
 
+/// `--dialect` for commands that make calls: of the dialect they need how lengths are written.
+void add_call_dialect(CLI::App& command, std::string& dialect);
+/// Null for the default. Throws std::invalid_argument for a dialect without calls, and as find_dialect().
+std::shared_ptr<const Dialect> dialect_of_calls(const std::string& name);
+
 /// One connection at a time to the peer that the flags name.
 class Connection {
  public:
@@ -34,6 +39,8 @@ class Connection {
   /// The last client() went all the way.
   bool ready() const { return ready_; }
   void close() { client_.reset(); }
+  /// Leaves the connection to the caller.
+  std::unique_ptr<DialectClient> release() { return std::move(client_); }
 
   const Dialect& dialect() const { return dialect_; }
   /// Of the file under way; may be empty.

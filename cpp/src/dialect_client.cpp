@@ -67,6 +67,12 @@ RemoteError remote_error(ErrorCode code, const std::string& message) {
   return RemoteError(static_cast<int>(code), message, {});
 }
 
+// A text that has no places, and so comes as it stands; or nothing.
+std::string exact_text(const Answer& answer) {
+  const bool exact = answer.kind == Answer::Kind::text && answer.content.find('$') == std::string::npos;
+  return exact ? answer.content : std::string();
+}
+
 bool is_said(const Answer& answer) { return answer.kind == Answer::Kind::text || answer.kind == Answer::Kind::frame; }
 
 // agrees() for whatever came.
@@ -129,9 +135,37 @@ void DialectClient::warn(const std::string& message) const {
   if (options_.warning) options_.warning(message);
 }
 
+void DialectClient::warn_of_dropped() const {
+  if (stream_->dropped() == 0) return;
+  warn("dropped what the peer said without having been asked, " + std::to_string(stream_->dropped()) +
+       (stream_->dropped() == 1 ? " message: " : " messages, the last one: ") + printable(stream_->last_dropped()));
+}
+
+std::optional<Reply> DialectClient::unasked(milliseconds limit) {
+  Word word;
+  if (!stream_->next_unasked(word, limit)) return std::nullopt;
+  Reply reply;
+  if (word.kind != Word::Kind::frame) {
+    reply.body = word.content;
+    return reply;
+  }
+  reply.header = word.content;
+  check_reply_size("a message", stream_->body_left());
+  stream_->read_body([&reply](std::string_view bytes) { reply.body += bytes; });
+  return reply;
+}
+
+void DialectClient::check_reply_size(const std::string& what, std::uint64_t size) const {
+  if (size <= options_.max_reply) return;
+  throw ProtocolError(ErrorCode::resource_exhausted, 0,
+                      address_ + ": " + what + " announces " + std::to_string(size) + " bytes, at most " +
+                          std::to_string(options_.max_reply) + " are read, max_reply");
+}
+
 void DialectClient::await(const Answer& answer, ErrorCode code, const std::string& what) {
   if (!is_said(answer)) return;
   const bool text = answer.kind == Answer::Kind::text;
+  if (text && stream_->take_text(what)) return;
   const Word word = stream_->next_word(what, text ? stream_->quiet() : options_.timeout);
   if (fits(answer, word)) return;
   throw remote_error(code, what + ": expected " + (text ? "the text " + shown_text(answer.content) : answer.content) +
@@ -151,6 +185,7 @@ void DialectClient::login(const std::string& user, const std::string& password) 
   const std::string text = dump_json(header);
   usable_ = false;
   stream_->begin(Expected::answers);
+  stream_->expect_text(exact_text(dialect.login_ok));
   dialect.login == Dialect::Login::text ? stream_->send_text(text) : stream_->send_frame(text);
   await(dialect.login_ok, ErrorCode::unauthenticated, "the answer to the login of " + shown_text(user));
   usable_ = logged_in_ = true;
@@ -175,11 +210,13 @@ std::uint64_t DialectClient::send_file(const std::filesystem::path& path, std::s
   usable_ = false;
   stream_->begin(Expected::answers);
   stream_->keep_words(waits || is_said(dialect.after_body));
+  stream_->expect_text(exact_text(waits ? dialect.before_body : dialect.after_body));
   if (!line.empty()) stream_->send_text(line);
   // The header is held back for the first bytes of the body, if there are any.
   stream_->send_frame(header, file.size() > 0 && !waits);
   await(dialect.before_body, ErrorCode::permission_denied, "the answer before the body of " + shown_text(name));
   stream_->keep_words(is_said(dialect.after_body));
+  if (waits) stream_->expect_text(exact_text(dialect.after_body));
   if (options_.progress) options_.progress(0, file.size());
   stream_->send_file(file.descriptor(), path.string(), file.size(), options_.progress);
   if (dialect.checksum_place == Dialect::ChecksumPlace::trailer) {
@@ -213,6 +250,7 @@ void DialectClient::ask_for(Operation operation, std::string_view name) {
   if (operation == Operation::download && name.empty()) throw std::invalid_argument("a file name that is empty");
   usable_ = false;
   stream_->begin(operation == Operation::download ? Expected::file : Expected::reply);
+  warn_of_dropped();
   frame ? stream_->send_frame(request) : stream_->send_text(request);
 }
 
@@ -320,6 +358,7 @@ Operation DialectClient::send_message(std::string_view text) {
   }
   usable_ = false;
   stream_->begin(operation == Operation::download ? Expected::file : Expected::reply);
+  warn_of_dropped();
   header.empty() ? stream_->send_text(text) : stream_->send_frame(header);
   return operation;
 }
@@ -357,20 +396,23 @@ Reply DialectClient::read_reply(Operation operation, const std::string& what) {
     const bool is_file = file && !is_call(header, dialect) && has_size(header, dialect);
     const std::uint64_t size = stream_->body_left() - (is_file ? trailer_size(dialect) : 0);
     if (is_file && size == 0 && dialect.not_found.kind == Answer::Kind::zero_size) refuse(word, what + ", or empty");
-    if (size > options_.max_reply) {
-      throw ProtocolError(ErrorCode::resource_exhausted, 0,
-                          address_ + ": " + what + " announces " + std::to_string(size) + " bytes, at most " +
-                              std::to_string(options_.max_reply) + " are read, max_reply");
-    }
+    check_reply_size(what, size);
     is_file ? read_content(what, word.content, size, append) : stream_->read_body(append);
   }
   usable_ = true;
   return reply;
 }
 
-bool DialectClient::finish() {
+void DialectClient::end() {
   usable_ = false;
-  return stream_->finish(options_.close_timeout);
+  stream_->end();
+}
+
+bool DialectClient::closed(milliseconds limit) { return stream_->closed(limit); }
+
+bool DialectClient::finish() {
+  end();
+  return closed(options_.close_timeout);
 }
 
 }  // namespace framecall

@@ -34,6 +34,8 @@ constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are
 constexpr auto look_again = milliseconds(50);
 constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
 constexpr auto shortest_quiet = milliseconds(50);
+constexpr auto reset_watch = milliseconds(25);  // of a peer that has ended its direction and may not have wanted all
+constexpr std::size_t max_expected = 64 << 10;  // bytes of an answer that is compared
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
 Dialect to_read(const Dialect& dialect) {
@@ -44,6 +46,32 @@ Dialect to_read(const Dialect& dialect) {
   reading.size_keys.clear();
   reading.checksum_place = Dialect::ChecksumPlace::none;
   return reading;
+}
+
+enum class TextMatch : std::uint8_t { no, part, whole };
+
+std::string_view without_blanks(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first == std::string_view::npos ? std::string_view()
+                                         : text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first);
+}
+
+// Whether `bytes` begin with `text`, blanks at its ends left out; `size`: of that in `bytes`. Behind text there is no more text.
+TextMatch match_text(std::string_view bytes, std::string_view text, std::size_t& size) {
+  if (bytes.starts_with(text)) {
+    size = text.size();
+  } else {
+    const std::string_view core = without_blanks(text);
+    const std::size_t first = std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size());
+    const std::string_view rest = bytes.substr(first);
+    if (core.empty() || !rest.starts_with(core)) {
+      const bool part = text.starts_with(bytes) || core.starts_with(rest);
+      return part && bytes.size() < max_expected ? TextMatch::part : TextMatch::no;
+    }
+    size = first + core.size();
+  }
+  const bool text_goes_on = size < bytes.size() && is_text(text) && bytes[size] > ' ' && bytes[size] < '\x7f';
+  return text_goes_on ? TextMatch::no : TextMatch::whole;
 }
 
 // As much of it as one poll() can wait.
@@ -67,9 +95,12 @@ PeerStream::~PeerStream() { ::close(socket_); }
 
 void PeerStream::begin(Expected expected) {
   keep_words_ = false;
+  expect_text({});
+  dropped_ = said_.size();
+  if (!said_.empty()) last_dropped_ = std::move(said_.back().content);
+  said_.clear();
   listen();
   if (decoder_.end_text()) listen();
-  said_.clear();
   if (ended_ && expected != Expected::answers) {
     throw std::system_error(EPIPE, std::generic_category(), address_ + ": the peer has closed the connection");
   }
@@ -210,11 +241,16 @@ bool PeerStream::receive() {
     const auto space = decoder_.prepare(receive_size);
     const ssize_t count = ::recv(socket_, space.data(), space.size(), MSG_DONTWAIT);
     if (count > 0) {
-      decoder_.commit(static_cast<std::size_t>(count));
+      if (!take_received({space.data(), static_cast<std::size_t>(count)})) {
+        decoder_.commit(static_cast<std::size_t>(count));
+      }
       return true;
     }
     if (count == 0) {
       ended_ = true;
+      if (std::size_t size = 0; expected_.empty() || match_text(raw_, expected_, size) != TextMatch::whole) {
+        expect_text({});
+      }
       decoder_.close();
       return true;
     }
@@ -224,8 +260,81 @@ bool PeerStream::receive() {
   return false;
 }
 
+// True for bytes that are, or may become, the text that is expected.
+bool PeerStream::take_received(std::string_view bytes) {
+  if (expected_.empty()) return false;
+  raw_ += bytes;
+  if (std::size_t size = 0; match_text(raw_, expected_, size) == TextMatch::no) expect_text({});
+  return true;
+}
+
+// What came and is not expected any more goes the way of everything else.
+void PeerStream::expect_text(std::string text) {
+  expected_ = std::move(text);
+  std::size_t size = 0;
+  if (!expected_.empty() && match_text(raw_, expected_, size) != TextMatch::no) return;
+  expected_.clear();
+  hand_over(std::exchange(raw_, {}));
+}
+
+void PeerStream::hand_over(std::string_view bytes) {
+  if (bytes.empty()) return;
+  const auto space = decoder_.prepare(bytes.size());
+  bytes.copy(space.data(), bytes.size());
+  decoder_.commit(bytes.size());
+}
+
+bool PeerStream::take_text(const std::string& awaited) {
+  const auto deadline = Clock::now() + timeout_;
+  while (!expected_.empty()) {
+    std::size_t size = 0;
+    if (match_text(raw_, expected_, size) == TextMatch::whole) {
+      raw_.erase(0, std::max(size, std::min(raw_.find_first_not_of(" \t\r\n", size), raw_.size())));
+      expected_.clear();
+      return true;
+    }
+    if (ended_) break;
+    // A part of a text that stays one is something else.
+    const auto left = raw_.empty() ? poll_until(deadline) : std::min(poll_until(deadline), 5 * quiet_);
+    if (wait_readable(left)) {
+      receive();
+    } else if (raw_.empty()) {
+      late(awaited);
+    } else {
+      break;
+    }
+  }
+  expect_text({});
+  return false;
+}
+
+bool PeerStream::next_unasked(Word& word, milliseconds limit) {
+  const auto deadline = Clock::now() + limit;
+  for (;;) {
+    if (!said_.empty()) {
+      word = std::move(said_.front());
+      said_.pop_front();
+      return true;
+    }
+    if (take_word(word)) return word.kind != Word::Kind::end;
+    const bool text = decoder_.in_text();
+    if (wait_readable(text ? quiet_ : poll_until(deadline))) {
+      receive();
+    } else if (!text || !decoder_.end_text()) {
+      return false;
+    }
+  }
+}
+
+void PeerStream::late(const std::string& awaited) const {
+  throw std::system_error(
+      ETIMEDOUT, std::generic_category(),
+      address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
+}
+
 Decoder::Event PeerStream::step() {
   Decoder::Event event{};
+  if (expected_.empty()) hand_over(std::exchange(raw_, {}));
   try {
     event = decoder_.next_event(header_);
   } catch (const ProtocolError& error) {
@@ -263,7 +372,12 @@ void PeerStream::listen() {
     try {
       Word word;
       while (take_word(word) && word.kind != Word::Kind::end) {
-        if (keep_words_ && said_.size() < max_words) said_.push_back(std::move(word));
+        if (keep_words_ && said_.size() < max_words) {
+          said_.push_back(std::move(word));
+        } else {
+          ++dropped_;
+          last_dropped_ = std::move(word.content);
+        }
       }
     } catch (const ProtocolError&) {
       if (!keep_words_) {  // who waits for an answer is told
@@ -308,11 +422,7 @@ Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
       if (receive()) deadline = Clock::now() + timeout_;
     } else if (!decoder_.end_text()) {
       if (!text.content.empty()) return text;
-      if (poll_until(deadline).count() == 0) {
-        throw std::system_error(
-            ETIMEDOUT, std::generic_category(),
-            address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
-      }
+      if (poll_until(deadline).count() == 0) late(awaited);
     }
   }
 }
@@ -352,6 +462,7 @@ void PeerStream::no_progress() const {
 }
 
 std::system_error PeerStream::broken(int errno_value) {
+  if (!expected_.empty()) expect_text({});
   Word word;
   if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));
   std::string message = address_ + ": the connection was lost";
@@ -365,16 +476,26 @@ void PeerStream::lost(int errno_value) {
   throw broken(errno_value);
 }
 
-bool PeerStream::finish(milliseconds close_timeout) {
+void PeerStream::end() {
+  listen();
+  if (ended_) {
+    const auto deadline = Clock::now() + reset_watch;
+    for (auto left = poll_until(deadline); left.count() > 0; left = poll_until(deadline)) {
+      unsent();
+      wait_readable(std::min(left, look_soon));
+    }
+  }
   if (::shutdown(socket_, SHUT_WR) != 0) lost(errno);
-  auto deadline = Clock::now() + close_timeout;
-  int before = 0;
+}
+
+bool PeerStream::closed(milliseconds limit) {
+  auto deadline = Clock::now() + limit;
   for (;;) {
     listen();
     const int count = unsent();  // not yet received by the other machine: its time to close has not begun
     if (ended_ && count == 0) return true;
-    if (count != before) deadline = Clock::now() + (count > 0 ? timeout_ : close_timeout);
-    before = count;
+    if (count != unreceived_) deadline = Clock::now() + (count > 0 ? timeout_ : limit);
+    unreceived_ = count;
     const auto left = poll_until(deadline);
     if (left.count() == 0 && count > 0) no_progress();
     if (left.count() == 0) return false;

@@ -38,8 +38,16 @@ class PeerStream {
   };
   /// Drops what was said so far. Throws std::system_error if the peer has closed, and so cannot answer.
   void begin(Expected expected);
+  /// How many words begin() has dropped, and the last of them.
+  std::size_t dropped() const { return dropped_; }
+  const std::string& last_dropped() const { return last_dropped_; }
   /// Keeps what is said while we are sending, for next_word(). Off after begin().
   void keep_words(bool keep) { keep_words_ = keep; }
+  /// The next thing that the peer says is probably this raw text: it is looked for before anything is taken for the beginning
+  /// of a length, as 0x01 or 0x06 would be. Empty: nothing. Off after begin().
+  void expect_text(std::string text);
+  /// Waits for it. False: something else came, which is next_word()'s.
+  bool take_text(const std::string& awaited);
 
   /// In one segment, if it fits. `more`: other bytes follow at once.
   void send_frame(std::string_view header, bool more = false);
@@ -57,6 +65,8 @@ class PeerStream {
   /// Waits for the next thing that is said. `awaited`: what that should be, for messages. `unsure`: how long the first
   /// bytes of it may stay what could be text, or part of a length.
   Word next_word(const std::string& awaited, std::chrono::milliseconds unsure);
+  /// What the peer says without having been asked, if something comes within `limit`. False: nothing, or the end.
+  bool next_unasked(Word& word, std::chrono::milliseconds limit);
   /// Without data for so long raw text is over.
   std::chrono::milliseconds quiet() const { return quiet_; }
   /// Bytes behind the header that next_word() brought last.
@@ -68,12 +78,17 @@ class PeerStream {
   bool has_more();
   /// The peer has closed its direction.
   bool ended() const { return ended_; }
-  /// See DialectClient::finish().
-  bool finish(std::chrono::milliseconds close_timeout);
+  /// Ends our direction. A peer that has ended its own is watched before: for the reset that tells that it did not want all.
+  void end();
+  /// After end(): see DialectClient::closed().
+  bool closed(std::chrono::milliseconds limit);
 
  private:
   Decoder::Event step();
   bool take_word(Word& word);
+  bool take_received(std::string_view bytes);
+  void hand_over(std::string_view bytes);
+  [[noreturn]] void late(const std::string& awaited) const;
   bool receive();
   bool wait_readable(std::chrono::milliseconds limit);
   void wait_writable();
@@ -92,6 +107,11 @@ class PeerStream {
   Decoder decoder_;
   Header header_;
   std::deque<Word> said_;
+  std::size_t dropped_ = 0;
+  std::string last_dropped_;
+  std::string expected_;  // raw text that should come next
+  std::string raw_;       // what came instead of it so far, or of it
+  int unreceived_ = 0;    // of our bytes, when closed() looked last
   bool keep_words_ = false;
   bool text_sent_ = false;  // and nothing was heard since
   bool ended_ = false;

@@ -515,10 +515,33 @@ TEST(DialectClient, replies_one_after_the_other) {
     peer.send("end");
     wait_for_the_end(peer);
   });
-  DialectClient client(script.endpoint(), with(script_dialect()));
+  DialectOptions options = with(script_dialect());
+  std::vector<std::string> warnings;
+  options.warning = [&warnings](std::string_view text) { warnings.emplace_back(text); };
+  DialectClient client(script.endpoint(), std::move(options));
   EXPECT_EQ(client.ask("ab").body, "text\n");
   EXPECT_EQ(client.ask("{}").body, "1");
   EXPECT_EQ(client.ask("c").body, "end");
+  EXPECT_EQ(warnings, std::vector<std::string>{"dropped what the peer said without having been asked, 1 message: "
+                                               "{\"unasked\": 1, \"total_size\": 3}"});
+}
+
+TEST(DialectClient, what_comes_unasked_can_be_taken_in_its_order) {
+  Script script([](Peer& peer) {
+    EXPECT_EQ(peer.receive(2), "ab");
+    peer.send("text\n" + encode_head(R"({"unasked": 1, "total_size": 3})") + "xyz" + encode_head(R"({"unasked": 2})"));
+    EXPECT_EQ(receive_header(peer), "{}");
+    peer.send(encode_head(R"({"total_size": 1})") + "1");
+    wait_for_the_end(peer);
+  });
+  DialectClient client(script.endpoint(), with(script_dialect()));
+  EXPECT_EQ(client.ask("ab").body, "text\n");
+  const auto first = client.unasked(patience), second = client.unasked(patience);
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->body, "xyz");
+  EXPECT_EQ(second->header, R"({"unasked": 2})");
+  EXPECT_FALSE(client.unasked(std::chrono::milliseconds(0)));
+  EXPECT_EQ(client.ask("{}").body, "1");
 }
 
 TEST(DialectClient, a_question_that_gets_no_reply) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,7 +47,8 @@ struct Reply {
 /// system calls.
 ///
 /// Made for peers that call recv() once for the length and once for the header: prefix and header leave in one segment,
-/// and no byte that was not asked for. What the peer says without having been asked is dropped before a question.
+/// and no byte that was not asked for. What the peer says without having been asked is dropped before a question, with a
+/// warning, unless unasked() has taken it.
 ///
 /// Everything throws std::system_error for the network (timed_out after options.timeout), ProtocolError for what is
 /// neither a frame nor text, or ends too early, and RemoteError for a peer that says no: its `error` frame in a dialect
@@ -96,6 +98,10 @@ class DialectClient {
   /// The first half of ask().
   void say(std::string_view text);
 
+  /// What the peer has said without having been asked, if something is there or comes within `limit`; frames with a body as
+  /// ask() reads them once a question was asked. Nothing at the end of the connection. Throws as ask().
+  std::optional<Reply> unasked(std::chrono::milliseconds limit);
+
   /// The next file or question can follow.
   bool usable() const { return usable_; }
 
@@ -103,6 +109,9 @@ class DialectClient {
   /// has the connection open after close_timeout, having received every byte. Throws RemoteError for a refusal,
   /// std::system_error for a reset, and with timed_out when bytes are stuck on the way for `timeout`. Once.
   bool finish();
+  /// The two halves of finish(): ends our direction, once; then waits for `limit`, any number of times.
+  void end();
+  bool closed(std::chrono::milliseconds limit);
 
  private:
   void ask_for(Operation operation, std::string_view name);
@@ -114,6 +123,8 @@ class DialectClient {
   void await(const Answer& answer, ErrorCode code, const std::string& what);
   [[noreturn]] void refuse(const Word& word, const std::string& what);
   void warn(const std::string& message) const;
+  void warn_of_dropped() const;
+  void check_reply_size(const std::string& what, std::uint64_t size) const;
 
   std::string address_;
   DialectOptions options_;
