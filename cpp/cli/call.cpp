@@ -17,6 +17,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "dialect_flags.hpp"
 #include "framecall/client.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
@@ -28,7 +29,7 @@ namespace framecall::cli {
 namespace {
 
 struct CallFlags {
-  std::string address, method, body, output, items, timeout;
+  std::string address, method, body, output, items, timeout, dialect = "default";
   std::vector<std::string> params, metadata;
   bool stream = false, digest = false, idempotent = false, notify = false, quiet = false;
 };
@@ -38,6 +39,7 @@ struct Plan {
   std::vector<Endpoint> endpoints;
   Json params;
   CallOptions options;
+  std::shared_ptr<const Dialect> dialect;
 };
 
 // Not std::system_error, which stands for the network here.
@@ -124,6 +126,7 @@ Plan read_plan(const CallFlags& flags) {
   check_utf8(flags.method, "METHOD");
   check_utf8(plan.params, "PARAMS");
   check_utf8(plan.options.metadata, "--metadata");
+  plan.dialect = dialect_of_calls(flags.dialect);
   plan.options.idempotent = flags.idempotent;
   plan.options.digest = flags.digest;
   plan.options.more = !flags.items.empty();
@@ -295,6 +298,7 @@ class Caller {
     if (!flags_.body.empty()) body = Input("--body", flags_.body).read_all();
     ClientOptions options;
     options.check = check_interrupt;
+    options.dialect = plan_.dialect;
     Client client(plan_.endpoints, options);
     if (flags_.notify) {
       client.notify(flags_.method, plan_.params, body, plan_.options);
@@ -407,6 +411,7 @@ void add_call(CLI::App& app, int& exit_code) {
           "--timeout", flags->timeout,
           "For all of the call, seconds; the server is told (default: 30, of a stream for each part, not told)")
       ->envname("FRAMECALL_TIMEOUT");
+  add_call_dialect(*command, flags->dialect);
   command->add_flag("--digest", flags->digest, "Send the SHA-256 of the body along, which the server checks");
   command->add_flag("--idempotent", flags->idempotent, "Call again if the connection breaks: twice does no harm");
   command->add_flag("--notify", flags->notify, "Say it and wait for no reply");

@@ -9,6 +9,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "dialect_flags.hpp"
 #include "framecall/client.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
@@ -21,7 +22,7 @@ namespace {
 constexpr std::size_t widest = 60;  // a longer first column does not push the second one aside
 
 struct DiscoverFlags {
-  std::string address, timeout = "30";
+  std::string address, dialect = "default", timeout = "30";
   bool json = false;
 };
 
@@ -114,6 +115,7 @@ int discover(const DiscoverFlags& flags) {
   try {
     endpoint = Endpoint::parse(flags.address);
     options.timeout = parse_duration(flags.timeout);
+    options.dialect = dialect_of_calls(flags.dialect);
   } catch (const std::invalid_argument& error) {
     complain(error.what());
     return usage_error;
@@ -141,6 +143,7 @@ void add_discover(CLI::App& app, int& exit_code) {
       "One line for each method: its name, its params (? behind those that may be left out), its result, and what it\n"
       "does. A type that is not there means anything.");
   command->add_option("address", flags->address, "HOST:PORT, [IPV6]:PORT or unix:PATH")->required();
+  add_call_dialect(*command, flags->dialect);
   command->add_option("--timeout", flags->timeout, "To connect, and for the answer, seconds")
       ->capture_default_str()
       ->envname("FRAMECALL_TIMEOUT");

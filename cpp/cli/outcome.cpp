@@ -47,6 +47,12 @@ void note_call_failure(Outcome& outcome) {
   } catch (const std::system_error& error) {
     outcome.error = error.what();
     outcome.exit_code = error.code() == std::errc::timed_out ? timed_out : cannot_connect;
+  } catch (const ProtocolError& error) {
+    outcome.error = error.what();
+    if (outcome.error.find("prefix.order = \"big\"") != std::string::npos) {
+      outcome.error += "; the flag --dialect big-endian does that";
+    }
+    outcome.exit_code = failed;
   } catch (const std::exception& error) {
     outcome.error = error.what();
     outcome.exit_code = failed;

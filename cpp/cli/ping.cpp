@@ -12,6 +12,7 @@
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "dialect_flags.hpp"
 #include "framecall/client.hpp"
 #include "framecall/error.hpp"
 #include "framecall/json.hpp"
@@ -25,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::duration<double, std::milli>;
 
 struct PingFlags {
-  std::string address, interval = "1", size = "0", timeout = "5";
+  std::string address, dialect = "default", interval = "1", size = "0", timeout = "5";
   std::optional<std::int64_t> count;  // signed, to see that -1 is not 2^64-1
   bool json = false, quiet = false;
 };
@@ -210,6 +211,7 @@ int ping(const PingFlags& flags) {
     endpoint = Endpoint::parse(flags.address);
     interval = parse_duration(flags.interval);
     options.timeout = parse_duration(flags.timeout);
+    options.dialect = dialect_of_calls(flags.dialect);
     options.attempts = 1;  // a ping that fails is what this is to show
     options.check = check_interrupt;
     size = parse_size(flags.size);
@@ -250,6 +252,7 @@ void add_ping(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--size", flags->size, "Of the body that goes along and has to come back, bytes")
       ->capture_default_str();
+  add_call_dialect(*command, flags->dialect);
   command->add_option("--timeout", flags->timeout, "For each ping, seconds")
       ->capture_default_str()
       ->envname("FRAMECALL_TIMEOUT");

@@ -39,6 +39,16 @@ void receive_one(ClientConnection& connection, const Attempts& attempts, std::ve
   }
 }
 
+// Of the dialect nothing else matters to calls, and some settings would get into their way.
+ClientOptions with_lengths_alone(ClientOptions options) {
+  if (!options.dialect) return options;
+  const auto dialect = std::make_shared<Dialect>();
+  dialect->prefixes = {options.dialect->prefixes.front()};
+  dialect->byte_order_mark = options.dialect->byte_order_mark;
+  options.dialect = dialect;
+  return options;
+}
+
 // What a call ends with when its connection did.
 [[noreturn]] void throw_lost(const std::system_error& error, const std::string& shown, const std::string& what,
                              const Attempts& attempts) {
@@ -54,7 +64,9 @@ void receive_one(ClientConnection& connection, const Attempts& attempts, std::ve
 class Client::Implementation {
  public:
   Implementation(const std::vector<Endpoint>& endpoints, ClientOptions given)
-      : options(std::move(given)), pool(endpoints, options) {}
+      : options(with_lengths_alone(std::move(given))),
+        prefix(options.dialect ? options.dialect->prefixes.front() : PrefixFormat()),
+        pool(endpoints, options) {}
 
   Attempts begin(const CallOptions& call) const {
     Attempts attempts;
@@ -63,6 +75,7 @@ class Client::Implementation {
   }
 
   const ClientOptions options;
+  const PrefixFormat prefix;
   ConnectionPool pool;
 };
 
@@ -98,7 +111,7 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
     const std::string& shown = pool.shown(lease);
     try {
       const std::string id = std::to_string(lease->next_id());
-      lease->send(call.encode(id, attempts.deadline), body, attempts.deadline);
+      lease->send(call.encode(id, attempts.deadline, false, implementation_->prefix), body, attempts.deadline);
       CallReply& reply = lease->receive(attempts.deadline);
       if (!reply.id.empty() && reply.id != id) {
         unexpected(*lease.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id + " is under way");
@@ -131,7 +144,7 @@ void Client::notify(const ClientCall& call, std::string_view body, const CallOpt
   Attempts attempts = implementation_->begin(options);
   ConnectionPool::Lease lease = implementation_->pool.take(attempts);
   try {
-    lease->send(call.encode({}, attempts.deadline), body, attempts.deadline);
+    lease->send(call.encode({}, attempts.deadline, false, implementation_->prefix), body, attempts.deadline);
   } catch (const std::system_error& error) {
     throw_lost(error, lease->shown(), in_quotes(call.method()), attempts);
   }
@@ -159,7 +172,7 @@ void Pipeline::add_text(std::string_view method, std::string_view params_text, s
 }
 
 void Pipeline::add(const ClientCall& call, std::string_view body) {
-  frames_.append(call.encode(std::to_string(count_ + 1), {}));
+  frames_.append(call.encode(std::to_string(count_ + 1), {}, false, client_->prefix));
   frames_.append(body);
   ++count_;
 }
@@ -195,7 +208,7 @@ class ClientStream::Implementation {
       lease_ = client_->pool.take(attempts_);
       id_ = std::to_string(lease_->next_id());
       try {
-        lease_->send(call.encode(id_, attempts_.deadline, true), body, deadline());
+        lease_->send(call.encode(id_, attempts_.deadline, true, client_->prefix), body, deadline());
       } catch (const std::system_error& error) {
         throw_lost(error, lease_->shown(), what_, attempts_);
       }
@@ -215,7 +228,7 @@ class ClientStream::Implementation {
 
   bool write(const Part& part, bool more) {
     if (!writing_) throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
-    const std::string head = item_head(id_, part, more, client_->options.max_header);
+    const std::string head = item_head(id_, part, more, client_->options.max_header, client_->prefix);
     writing_ = more;
     send(head, part.body.view());
     // Now and then: a server that gave up on the call does not take the rest, and need not be sent it.
@@ -245,7 +258,7 @@ class ClientStream::Implementation {
 
   void cancel() {
     if (ended_) return;
-    send(cancel_frame(id_), {});
+    send(cancel_frame(id_, client_->prefix), {});
     writing_ = false;
   }
 

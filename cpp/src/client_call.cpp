@@ -56,7 +56,8 @@ ClientCall::ClientCall(std::string_view method, std::string_view params_text, st
   if (options.digest && !body.empty()) digest_ = digest_member(body);
 }
 
-std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, bool stream) const {
+std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, bool stream,
+                               const PrefixFormat& prefix) const {
   CallHead head;
   head.id = id;
   head.method = method_;
@@ -81,28 +82,30 @@ std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, 
         "call of " + in_quotes(method_) + ": " +
         header_too_large(metadata ? "metadata" : "params", metadata ? metadata_.size() : params_.size(), size, most));
   }
+  if (prefix != PrefixFormat()) return encode_head(std::string_view(frame).substr(4), prefix);
   fill_prefix(frame);
   return frame;
 }
 
-std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header) {
+std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header,
+                      const PrefixFormat& prefix) {
   std::string header;
   write_part(header, id, "item", part, more);
   const std::size_t most = longest_header_sent(max_header);
   if (header.size() > most) {
     throw std::invalid_argument(header_too_large("item", part.value.size(), header.size(), most));
   }
-  return encode_head(header);
+  return encode_head(header, prefix);
 }
 
-std::string cancel_frame(std::string_view id) {
+std::string cancel_frame(std::string_view id, const PrefixFormat& prefix) {
   CallHead head;
   head.method = "rpc.cancel";
   const std::string params = std::string("{\"id\": ").append(id).append("}");
   head.params = params;
   std::string header;
   write_call(header, head, 0);
-  return encode_head(header);
+  return encode_head(header, prefix);
 }
 
 std::string in_quotes(std::string_view method) {

@@ -33,11 +33,12 @@ std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
 }  // namespace
 
 ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check,
-                                   std::uint32_t max_header, std::uint64_t max_body, Deadline deadline)
+                                   std::uint32_t max_header, std::uint64_t max_body, Deadline deadline,
+                                   const Dialect& dialect)
     : shown_(std::move(shown)),
       check_(check),
       socket_(open_connection(endpoint, left_to_wait(deadline), check)),
-      reader_(max_header, max_body) {
+      reader_(max_header, max_body, dialect) {
   set_blocking(socket_, slice);
 }
 

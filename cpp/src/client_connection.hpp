@@ -19,7 +19,7 @@ class ClientConnection {
 
   /// Connects. `check` must outlive it. Throws std::system_error.
   ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check, std::uint32_t max_header,
-                   std::uint64_t max_body, Deadline deadline);
+                   std::uint64_t max_body, Deadline deadline, const Dialect& dialect = default_dialect());
   ~ClientConnection() { abandon(); }
   ClientConnection(const ClientConnection&) = delete;
 

@@ -29,7 +29,8 @@ class ClientCall {
   std::string_view method() const { return method_; }
   /// The head of its frame. `id`: JSON text, empty for a notification. The server is told how long it is until the deadline if
   /// the caller gave one. Throws std::invalid_argument for a header above longest_header_sent(max_header).
-  std::string encode(std::string_view id, std::chrono::steady_clock::time_point deadline, bool stream = false) const;
+  std::string encode(std::string_view id, std::chrono::steady_clock::time_point deadline, bool stream = false,
+                     const PrefixFormat& prefix = PrefixFormat()) const;
 
  private:
   std::string_view method_;
@@ -45,10 +46,11 @@ class ClientCall {
 inline constexpr unsigned max_sent = 2;
 
 /// The head of a part that a caller sends. Throws as ClientCall::encode().
-std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header);
+std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header,
+                      const PrefixFormat& prefix = PrefixFormat());
 
 /// The notification that gives a call up. `id`: JSON text.
-std::string cancel_frame(std::string_view id);
+std::string cancel_frame(std::string_view id, const PrefixFormat& prefix = PrefixFormat());
 
 /// The name of a method, for messages.
 std::string in_quotes(std::string_view method);

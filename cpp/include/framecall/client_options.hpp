@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -43,6 +44,8 @@ struct ClientOptions {
   /// Before the second attempt; doubled for each further one up to max_backoff, less up to a half at random.
   std::chrono::milliseconds backoff = std::chrono::milliseconds(50);
   std::chrono::milliseconds max_backoff = std::chrono::seconds(2);
+  /// How the server writes lengths (Client); null: as PROTOCOL.md says. Its other settings say nothing about calls.
+  std::shared_ptr<const Dialect> dialect;
   std::size_t max_idle = 16;                           ///< connections kept for later calls (Client)
   std::uint32_t max_header = default_max_header_size;  ///< bytes of a reply's header
   std::uint64_t max_body = std::uint64_t{1}

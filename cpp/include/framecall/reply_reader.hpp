@@ -40,7 +40,9 @@ Part part_of(CallReply&& reply);
 /// One thread at a time.
 class ReplyReader {
  public:
-  ReplyReader(std::uint32_t max_header, std::uint64_t max_body) : decoder_(max_header), max_body_(max_body) {}
+  /// `dialect` must outlive it.
+  ReplyReader(std::uint32_t max_header, std::uint64_t max_body, const Dialect& dialect = default_dialect())
+      : decoder_(max_header, dialect), max_body_(max_body) {}
 
   /// Where the next bytes go: a large body straight to its place, everything else into a block.
   std::span<char> prepare();
