@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t direct_from = EventLoop::input_size;  // bodies of this size go past the decoder
 constexpr int blocks_per_turn = 4;                          // then the loop's other connections have their turn
 constexpr std::size_t hashed_block_size = 256 << 10;  // of a file whose SHA-256 is computed: as long as a MiB without
-constexpr int first_byte_rounds = 20;  // of 50 ms, until one byte is a line: "q", but also the length of a small header
+constexpr int length_rounds = 20;  // of 50 ms, until what may be a length is a line: "q" is that of a small header, too
 constexpr int turns_per_drain = 64;
 constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
 constexpr std::size_t low_water = 256 << 10;  // and below which it is again
@@ -132,7 +132,7 @@ void Connection::on_timeout(Timeout timeout) {
         decide(true);
       } else if (decoder_.in_object()) {
         return;  // read to its closing brace; header_timeout ends what has none
-      } else if (decoder_.at_first_byte() && ++quiet_rounds_ < first_byte_rounds) {
+      } else if (decoder_.in_length() && ++quiet_rounds_ < length_rounds) {
         loop_.quiet.touch(quiet_, loop_.now);
         return;
       } else if (decoder_.end_text()) {

@@ -272,6 +272,12 @@ void Decoder::fail_head(std::string_view head, const ProtocolError& error) {
   fail(error.code(), offset_ + prefix_.width + error.offset(), advice.empty() ? error.what() : advice);
 }
 
+bool Decoder::in_length() const {
+  if (state_ != State::head || start_known_ || head_.empty()) return false;
+  const bool digits = !prefix_known_ && digits_and_blanks(head_.view()) == head_.size();
+  return head_.size() == 1 || digits;
+}
+
 std::string Decoder::unfinished() const {
   return state_ == State::head && start_known_ ? unfinished_advice(head_.view(), prefix_) : std::string();
 }

@@ -116,8 +116,8 @@ class Decoder {
   bool in_text() const { return dialect_->lines && !head_.empty() && (state_ == State::text || !start_known_); }
   /// Raw text that has begun with an object, whose end has not come.
   bool in_object() const { return state_ == State::text && !head_.empty() && object_size() == std::size_t{0}; }
-  /// No more than the first byte of a line or a frame is there.
-  bool at_first_byte() const { return state_ == State::head && head_.size() == 1 && !start_known_; }
+  /// What there is may be a line, but is more probably the beginning of a frame: its first byte, or decimal digits.
+  bool in_length() const;
   /// For messages about an unfinished head: how far it got. Empty, or `: ...`.
   std::string unfinished() const;
   /// Bytes of the stream that have been used.
