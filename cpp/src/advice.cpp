@@ -85,33 +85,32 @@ std::string swapped_advice(View bytes, const PrefixFormat& format, std::uint32_t
               : "little-endian lengths, struct.pack('i', n): the dialect setting prefix.order = \"little\" reads them");
 }
 
-std::string text_advice(View bytes) {
-  const std::size_t word =
-      std::min(static_cast<std::size_t>(std::find_if(bytes.begin(), bytes.end(),
-                                                     [](char c) { return (c | 0x20) < 'a' || (c | 0x20) > 'z'; }) -
-                                        bytes.begin()),
-               bytes.size());
-  const std::size_t text = static_cast<std::size_t>(
-      std::find_if(bytes.begin(), bytes.end(),
-                   [](char c) { return c < ' ' ? c != '\t' && c != '\r' && c != '\n' : c > '~'; }) -
-      bytes.begin());
-  const std::string shown =
-      "; the first bytes are text: " + printable(bytes.substr(0, std::min<std::size_t>(text, 16)));
-  if (bytes.starts_with("Content-"))
-    return shown + ": lines in front of a header, as in HTTP, are out of reach of the dialects";
-  for (std::size_t size = 1; size <= std::min<std::size_t>(text, 8); ++size) {
+bool is_letter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+bool is_ascii_text(View bytes) {
+  return std::all_of(bytes.begin(), bytes.end(),
+                     [](char c) { return c < ' ' ? c == '\t' || c == '\r' || c == '\n' : c <= '~'; });
+}
+
+std::string text_advice(View bytes, std::size_t shown) {
+  for (std::size_t size = 1; size <= 8 && size < bytes.size() && is_ascii_text(bytes.substr(0, size)); ++size) {
+    const View behind = bytes.substr(size);
     for (const ByteOrder order : {ByteOrder::little, ByteOrder::big}) {
-      const View behind = bytes.substr(size);
-      if (behind.size() > 4 && behind[4] == '{' && can_be_length(number(behind, order))) {
-        return "; the text " + quoted_text(bytes.substr(0, size)) +
-               " stands in front of the length, which is out of reach of the dialects";
-      }
+      if (behind.size() <= 4 || behind[4] != '{' || !can_be_length(number(behind, order))) continue;
+      return "; the text " + quoted_text(bytes.substr(0, size)) +
+             " stands in front of the length, which is out of reach of the dialects";
     }
   }
-  if (text == 0 || text < bytes.size()) return {};
+  const View first = bytes.substr(0, shown);
+  if (!is_ascii_text(first)) return {};
+  const std::string text = "; the first bytes are text: " + printable(first);
+  if (bytes.starts_with("Content-")) {
+    return text + ": lines in front of a header, as in HTTP, are out of reach of the dialects";
+  }
+  const auto word = static_cast<std::size_t>(std::find_if_not(first.begin(), first.end(), is_letter) - first.begin());
   const bool command =
-      word > 0 && (word == bytes.size() || bytes[word] == ' ' || bytes[word] == '\n' || bytes[word] == '\r');
-  return command ? shown + ": the dialect settings request.lines = true and [words] read commands like it" : shown;
+      word > 0 && (word == first.size() || first[word] == ' ' || first[word] == '\n' || first[word] == '\r');
+  return command ? text + ": the dialect settings request.lines = true and [words] read commands like it" : text;
 }
 
 // --- headers
@@ -207,16 +206,16 @@ std::uint64_t announced(View bytes, const PrefixFormat& format) {
 
 }  // namespace
 
-std::string length_advice(View bytes, const PrefixFormat& format, std::uint32_t max_header) {
+std::string length_advice(View bytes, const PrefixFormat& format, std::uint32_t max_header, std::size_t shown) {
   const auto looks_like = [&](const char* what) {
-    return std::string("; the first bytes are ").append(what) + ": " + printable(bytes.substr(0, 16));
+    return std::string("; the first bytes are ").append(what) + ": " + printable(bytes.substr(0, shown));
   };
   for (const View start : {"GET ", "POST", "HEAD", "PUT ", "OPTI", "HTTP"}) {
     if (bytes.starts_with(start)) return looks_like("HTTP");
   }
   if (bytes.starts_with("\x16\x03")) return looks_like("a TLS handshake");
   if (is_json_text(bytes)) {
-    return "; this is JSON without a length in front of it: " + quoted_text(bytes) +
+    return "; this is JSON without a length in front of it: " + quoted_text(bytes.substr(0, shown)) +
            "; the sender has to write one, struct.pack('i', len(header)); the dialect settings request.lines = true "
            "and "
            "login.form = \"text\" read requests and logins like it, but no uploads";
@@ -224,7 +223,7 @@ std::string length_advice(View bytes, const PrefixFormat& format, std::uint32_t 
   if (!utf16_advice(bytes).empty()) return "; this is text in UTF-16 without a length in front of it";
   std::string advice = decimal_advice(bytes, format);
   if (advice.empty()) advice = swapped_advice(bytes, format, max_header);
-  if (advice.empty()) advice = text_advice(bytes);
+  if (advice.empty()) advice = text_advice(bytes, shown);
   return advice;
 }
 

@@ -442,7 +442,7 @@ bool Decoder::read_head(Header& header) {
     if (length < 2 || length > static_cast<std::int64_t>(max_header_size_)) {
       fail(ErrorCode::invalid_request, offset_,
            "header length " + std::to_string(length) + ": must be 2 .. " + std::to_string(max_header_size_) +
-               length_advice(known(head.substr(0, prefix_size)), prefix_, max_header_size_));
+               length_advice(known(head.substr(0, prefix_size)), prefix_, max_header_size_, prefix_size));
     }
     size = prefix_size + static_cast<std::size_t>(length);
   }
