@@ -86,6 +86,7 @@ std::string swapped_advice(View bytes, const PrefixFormat& format, std::uint32_t
 }
 
 bool is_letter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+bool is_letter_or_digit(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
 
 bool is_ascii_text(View bytes) {
   return std::all_of(bytes.begin(), bytes.end(),
@@ -93,13 +94,12 @@ bool is_ascii_text(View bytes) {
 }
 
 std::string text_advice(View bytes, std::size_t shown) {
-  for (std::size_t size = 1; size <= 8 && size < bytes.size() && is_ascii_text(bytes.substr(0, size)); ++size) {
-    const View behind = bytes.substr(size);
-    for (const ByteOrder order : {ByteOrder::little, ByteOrder::big}) {
-      if (behind.size() <= 4 || behind[4] != '{' || !can_be_length(number(behind, order))) continue;
-      return "; the text " + quoted_text(bytes.substr(0, size)) +
-             " stands in front of the length, which is out of reach of the dialects";
-    }
+  const View magic = bytes.substr(0, 4), behind = bytes.substr(magic.size());
+  const bool before_length =
+      std::all_of(magic.begin(), magic.end(), is_letter_or_digit) && behind.size() > 4 && behind[4] == '{' &&
+      (can_be_length(number(behind, ByteOrder::little)) || can_be_length(number(behind, ByteOrder::big)));
+  if (before_length) {
+    return "; the text " + quoted_text(magic) + " stands in front of the length, which is out of reach of the dialects";
   }
   const View first = bytes.substr(0, shown);
   if (!is_ascii_text(first)) return {};
