@@ -87,11 +87,18 @@ void FileStore::reopen(const std::shared_ptr<Folders>& stale) {
 
 FileStore::Upload FileStore::begin(std::string_view name, std::uint64_t size) { return begin_upload(name, size, {}); }
 
+// Before any of its bytes are taken. What comes to be there later is refused when it is published.
+void FileStore::check_target(const Folders& folders, std::string_view name) const {
+  const std::string text(name);
+  const auto there = looked_at("store", name, [&] { return status_in(folders.root.get(), text.c_str()); });
+  if (there && S_ISDIR(there->st_mode)) refuse_file("store", name, EISDIR);
+  if (there && !options_.access.replace) refuse_file("store", name, EEXIST);
+}
+
 // With a hash it can be resumed.
 FileStore::Upload FileStore::begin_upload(std::string_view name, std::uint64_t size, const std::string& hash) {
   check_write(options_);
   check_file_name(name);
-  const std::string text(name);
   for (bool again = false;; again = true) {
     const std::shared_ptr<Folders> folders = this->folders();
     std::string part = (hash.empty() ? "" : hash + ".") + std::to_string(folders->next_part++);
@@ -99,9 +106,7 @@ FileStore::Upload FileStore::begin_upload(std::string_view name, std::uint64_t s
         ::openat(folders->instance.get(), part.c_str(), O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor >= 0) {
       Upload upload(folders, name, std::move(part), descriptor);
-      const auto there = looked_at("store", name, [&] { return status_in(folders->root.get(), text.c_str()); });
-      if (there && S_ISDIR(there->st_mode)) refuse_file("store", name, EISDIR);
-      if (there && !options_.access.replace) refuse_file("store", name, EEXIST);
+      check_target(*folders, name);
       upload.reserve(size);
       if (!hash.empty()) upload.make_resumable(hash);
       return upload;
@@ -117,6 +122,7 @@ FileStore::Upload FileStore::resume(std::string_view name, std::uint64_t offset,
   const std::string hash = part_name(name);
   if (offset == 0) return begin_upload(name, size, hash);
   const std::shared_ptr<Folders> folders = this->folders();
+  check_target(*folders, name);
   auto upload = looked_at("go on with", name, [&] {
     auto part = resume_part(folders, name, hash, offset, size);
     return part ? std::move(part) : resume_attempt(folders, name, hash, offset, size);

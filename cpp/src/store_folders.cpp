@@ -221,7 +221,8 @@ void FileStore::Folders::remove_left_overs(std::int64_t now) {
     const Descriptor folder = open_folder(parent.get(), name.c_str());
     if (!folder || !is_left_over(folder.get(), name, host, now)) continue;
     for (const std::string& file : names_in(folder.get())) {
-      if (file.size() > part_key_size && file[part_key_size] == '.') keep_part(folder.get(), file, file.substr(0, part_key_size));
+      if (file.size() > part_key_size && file[part_key_size] == '.')
+        keep_part(folder.get(), file, file.substr(0, part_key_size));
     }
     remove_instance(parent.get(), name.c_str(), folder.get());
   }

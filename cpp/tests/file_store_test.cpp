@@ -711,6 +711,7 @@ TEST(FileStore, does_only_what_its_access_says) {
     EXPECT_EQ(code([&] { files.remove("old"); }), ErrorCode::permission_denied);
     EXPECT_EQ(code([&] { files.begin("old"); }), ErrorCode::already_exists);
     EXPECT_EQ(code([&] { files.resume("old", 0); }), ErrorCode::already_exists);
+    EXPECT_EQ(code([&] { files.resume("old", 3); }), ErrorCode::already_exists);
     FileStore::Upload late = files.begin("late");
     store(files, "late", "first");
     late.write("second");

@@ -82,6 +82,7 @@ class FileStore {
   struct Folders;
   std::shared_ptr<Folders> folders();
   std::string shown() const { return "root folder " + root_.string(); }
+  void check_target(const Folders& folders, std::string_view name) const;
   void reopen(const std::shared_ptr<Folders>& stale);
   Upload begin_upload(std::string_view name, std::uint64_t size, const std::string& hash);
   static std::optional<Upload> resume_part(const std::shared_ptr<Folders>& folders, std::string_view name,
