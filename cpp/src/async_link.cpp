@@ -1,5 +1,6 @@
 #include "async_link.hpp"
 
+#include <netdb.h>
 #include <sys/socket.h>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
@@ -81,16 +82,18 @@ asio::awaitable<std::vector<GenericEndpoint>> AsyncLink::resolve(Endpoint endpoi
 }
 
 asio::awaitable<void> AsyncLink::connect(std::shared_ptr<AsyncLink> self) {
-  asio::error_code problem = asio::error::host_not_found;
+  asio::error_code problem;
+  int unknown = 0;  // how the last attempt to look up the host failed
   auto pause = self->options_.backoff;
   asio::steady_timer timer(self->executor_);
   for (unsigned attempt = 1;; ++attempt) {
     std::vector<GenericEndpoint> endpoints;
+    unknown = 0;
     try {
       auto resolving = resolve(self->endpoint_);
       endpoints = co_await std::move(resolving);
-    } catch (const std::system_error&) {
-      problem = asio::error_code(ENOENT, asio::system_category());
+    } catch (const std::system_error& error) {
+      unknown = error.code() == asio::error::host_not_found_try_again ? EAI_AGAIN : EAI_NONAME;
     }
     for (const GenericEndpoint& endpoint : endpoints) {
       asio::error_code ignored;
@@ -106,12 +109,16 @@ asio::awaitable<void> AsyncLink::connect(std::shared_ptr<AsyncLink> self) {
         co_return;
       }
     }
-    if (attempt >= self->options_.attempts) break;
+    if (attempt >= self->options_.attempts || unknown == EAI_NONAME) break;
     // Less up to a half at random, so that clients which lost a server together do not come back together.
     timer.expires_after(pause - pause * (std::rand() % 512) / 1024);
     pause = std::min(pause * 2, self->options_.max_backoff);
     co_await timer.async_wait(asio::use_awaitable);
     if (!self->open_) co_return;
+  }
+  if (unknown != 0) {
+    self->close(std::make_exception_ptr(lookup_failed(unknown, self->endpoint_)));
+    co_return;
   }
   self->close(network_error(problem, "cannot connect to " + self->shown_ + " (" +
                                          std::to_string(std::max(self->options_.attempts, 1U)) + " attempts)"));

@@ -1,5 +1,6 @@
 #include "connection_pool.hpp"
 
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 
@@ -110,7 +111,7 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
                                                             options_.dialect ? *options_.dialect : default_dialect());
     } catch (const std::system_error& error) {
       note_down(lease.peer);
-      const bool unknown = error.code() == std::errc::no_such_file_or_directory && !peer.endpoint.is_unix();
+      const bool unknown = error.code().category() == lookup_category() && error.code().value() != EAI_AGAIN;
       if (unknown && peers_.size() == 1) throw;  // there is no such host, and it says so
       const std::size_t most = std::max<std::size_t>(std::max(options_.attempts, 1U), peers_.size());
       if (attempts.count >= most || Clock::now() >= attempts.deadline) {

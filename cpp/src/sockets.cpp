@@ -17,6 +17,8 @@
 #include <system_error>
 #include <vector>
 
+#include "framecall/client_options.hpp"
+
 namespace framecall {
 namespace {
 
@@ -25,6 +27,12 @@ using Clock = std::chrono::steady_clock;
 // Between two calls of a check: short enough for a person at the keyboard. A signal may go to another thread, so that
 // poll() is not always interrupted.
 constexpr auto connect_check_interval = std::chrono::milliseconds(100);
+
+class LookupCategory final : public std::error_category {
+ public:
+  const char* name() const noexcept override { return "lookup"; }
+  std::string message(int code) const override { return ::gai_strerror(code); }
+};
 
 struct Address {
   sockaddr_storage storage{};
@@ -54,9 +62,7 @@ std::vector<Address> resolve(const Endpoint& endpoint, bool passive, int kind = 
   addrinfo* list = nullptr;
   const int result = ::getaddrinfo(endpoint.host.c_str(), std::to_string(endpoint.port).c_str(), &hints, &list);
   if (result == EAI_SYSTEM) fail(errno, endpoint.to_string());
-  if (result != 0) {
-    throw std::system_error(ENOENT, std::generic_category(), endpoint.to_string() + ": " + ::gai_strerror(result));
-  }
+  if (result != 0) throw lookup_failed(result, endpoint);
   std::vector<Address> addresses;
   for (const bool v4 : {true, false}) {  // IPv4 first: what the taught programs know
     for (const addrinfo* one = list; one != nullptr; one = one->ai_next) {
@@ -105,6 +111,16 @@ Endpoint endpoint_of(const Address& address) {
 }
 
 }  // namespace
+
+const std::error_category& lookup_category() {
+  static const LookupCategory category;
+  return category;
+}
+
+std::system_error lookup_failed(int code, const Endpoint& endpoint) {
+  const bool none = code == EAI_NONAME || code == EAI_NODATA;
+  return {code, lookup_category(), (none ? "host not found: " : "cannot look up the host of ") + endpoint.to_string()};
+}
 
 bool wait_ready(int socket, short events, Clock::time_point deadline, const WaitCheck& check) {
   pollfd wanted{socket, events, 0};

@@ -9,10 +9,14 @@
 #include <ctime>
 #include <functional>
 #include <string>
+#include <system_error>
 
 #include "framecall/endpoint.hpp"
 
 namespace framecall {
+
+/// For a host that getaddrinfo() did not find, or not now. `code`: EAI_NONAME and others.
+std::system_error lookup_failed(int code, const Endpoint& endpoint);
 
 /// A listening, non-blocking socket. Of a host with several addresses the first that can be bound, IPv4 before IPv6.
 int open_listener(const Endpoint& endpoint);

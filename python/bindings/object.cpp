@@ -39,6 +39,13 @@ void set_unavailable(const UnavailableError& error) {
 
 // OSError picks the subclass for the errno: ConnectionRefusedError, TimeoutError.
 void set_os_error(const std::system_error& error) {
+  if (error.code().category() == lookup_category()) {
+    const Ref socket = own(PyImport_ImportModule("socket")),
+              type = own(PyObject_GetAttrString(socket.get(), "gaierror"));
+    const Ref exception = own(PyObject_CallFunction(type.get(), "is", error.code().value(), error.what()));
+    PyErr_SetObject(type.get(), exception.get());
+    return;
+  }
   PyObject* const exception = PyObject_CallFunction(PyExc_OSError, "is", error.code().value(), error.what());
   if (exception == nullptr) return;
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
@@ -119,7 +126,10 @@ void set_python_error() noexcept {
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::system_error& error) {
-    set_os_error(error);
+    try {
+      set_os_error(error);
+    } catch (...) {  // no memory, most likely
+    }
   } catch (const std::logic_error& error) {  // misuse by the caller
     PyErr_SetString(PyExc_ValueError, error.what());
   } catch (const std::exception& error) {

@@ -54,6 +54,10 @@ struct ClientOptions {
   std::function<void()> check;
 };
 
+/// The category of std::system_error for a host name that could not be looked up, by clients and servers; its codes are those of
+/// getaddrinfo(), such as EAI_NONAME. Other failures of the network are errnos of the generic category.
+const std::error_category& lookup_category();
+
 /// The connection broke, or its server refused further calls, with a call under way: whether it was carried out is not known.
 /// The code is the errno; the message begins with UNAVAILABLE.
 class UnavailableError : public std::system_error {

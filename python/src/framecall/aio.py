@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import random
+import socket
 from typing import TYPE_CHECKING, Any
 
 from framecall import _client, _core
@@ -411,6 +412,11 @@ class Client(_core.AsyncClient):
             try:
                 return await self._open_once()
             except OSError as error:
+                unknown = isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN
+                if unknown:
+                    raise socket.gaierror(
+                        error.errno, f"host not found: {self._address}: {error.strerror or error}"
+                    ) from None
                 if attempt == self._attempts:
                     message = f"cannot connect to {self._address} ({attempt} attempts): {error.strerror or error}"
                     raise type(error)(error.errno, message) from None
