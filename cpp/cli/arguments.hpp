@@ -18,11 +18,11 @@ enum ExitCode : int {
   interrupted = 130,
 };
 
-/// "64", "64K", "1.5M", "2GiB": bytes; K, M, G, T are powers of 1024. Throws std::invalid_argument.
-std::uint64_t parse_size(std::string_view text);
+/// "64", "64K", "1.5M", "2GiB": bytes; K, M, G, T are powers of 1024. Throws std::invalid_argument that names the flag.
+std::uint64_t parse_size(std::string_view flag, std::string_view text);
 
-/// "0.5", "10", "10s", "500ms", "2min": seconds where no unit is given. Throws std::invalid_argument.
-std::chrono::milliseconds parse_duration(std::string_view text);
+/// "0.5", "10", "10s", "500ms", "2min": seconds where no unit is given. Throws std::invalid_argument that names the flag.
+std::chrono::milliseconds parse_duration(std::string_view flag, std::string_view text);
 
 /// "1.5 MiB", for people.
 std::string size_text(double bytes);

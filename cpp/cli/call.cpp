@@ -131,7 +131,7 @@ Plan read_plan(const CallFlags& flags) {
   plan.options.digest = flags.digest;
   plan.options.more = !flags.items.empty();
   if (!flags.timeout.empty()) {
-    plan.options.timeout = parse_duration(flags.timeout);
+    plan.options.timeout = parse_duration("--timeout", flags.timeout);
     if (plan.options.timeout.count() == 0) throw std::invalid_argument("--timeout: above 0");
   }
   const auto not_together = [](const char* one, const char* other) {

@@ -105,7 +105,7 @@ int chat(const ChatFlags& flags) {
   std::chrono::milliseconds timeout{};
   try {
     endpoint = Endpoint::parse(flags.address);
-    timeout = parse_duration(flags.timeout);
+    timeout = parse_duration("--timeout", flags.timeout);
   } catch (const std::invalid_argument& error) {
     complain(error.what());
     return usage_error;

@@ -118,7 +118,7 @@ class ServerRun {
     target_.endpoint = Endpoint::parse(flags.address);
     any_port_ = target_.endpoint.port == 0 && !target_.endpoint.is_unix();
     if (any_port_ && flags.exec.empty()) throw std::invalid_argument("port 0 is for --exec alone");
-    target_.timeout = parse_duration(flags.timeout);
+    target_.timeout = parse_duration("--timeout", flags.timeout);
     target_.root = flags.root;
     if (!flags.root.empty() && !std::filesystem::is_directory(flags.root)) {
       throw std::invalid_argument("--root: no folder: " + flags.root);
@@ -264,8 +264,8 @@ class ClientRun {
   ClientRun(const CheckFlags& flags, Report& report)
       : flags_(flags), report_(report), cases_(selection(flags, all_client_cases())) {
     target_.command = flags.exec;
-    target_.timeout = parse_duration(flags.timeout);
-    target_.patience = parse_duration(flags.patience);
+    target_.timeout = parse_duration("--timeout", flags.timeout);
+    target_.patience = parse_duration("--patience", flags.patience);
     try {
       parse_json(flags.result);
     } catch (const ProtocolError& error) {

@@ -66,7 +66,7 @@ std::shared_ptr<const Dialect> dialect_of_calls(const std::string& name) {
 Connection::Connection(const DialectFlags& flags)
     : endpoint_(Endpoint::parse(flags.address)),
       dialect_(find_dialect(flags.dialect)),
-      timeout_(parse_duration(flags.timeout)),
+      timeout_(parse_duration("--timeout", flags.timeout)),
       user_(flags.user) {
   if (user_.empty()) {
     if (!flags.password_file.empty()) throw std::invalid_argument("--password-file goes with --user");

@@ -114,7 +114,7 @@ int discover(const DiscoverFlags& flags) {
   ClientOptions options;
   try {
     endpoint = Endpoint::parse(flags.address);
-    options.timeout = parse_duration(flags.timeout);
+    options.timeout = parse_duration("--timeout", flags.timeout);
     options.dialect = dialect_of_calls(flags.dialect);
   } catch (const std::invalid_argument& error) {
     complain(error.what());

@@ -79,7 +79,7 @@ int run(const FilesFlags& flags, const std::vector<std::string>& names,
   ClientOptions options;
   try {
     endpoint = Endpoint::parse(flags.address);
-    options.timeout = parse_duration(flags.timeout);
+    options.timeout = parse_duration("--timeout", flags.timeout);
     options.check = check_interrupt;
   } catch (const std::invalid_argument& error) {
     complain(error.what());

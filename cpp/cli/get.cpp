@@ -95,9 +95,9 @@ Outcome get_one(FileClient& client, const GetFlags& flags, const GetOptions& wan
 GetOptions options_of(const GetFlags& flags) {
   GetOptions options;
   options.resume = flags.resume;
-  if (!flags.offset.empty()) options.offset = parse_size(flags.offset);
-  if (!flags.length.empty()) options.length = parse_size(flags.length);
-  if (!flags.max_size.empty()) options.max_size = parse_size(flags.max_size);
+  if (!flags.offset.empty()) options.offset = parse_size("--offset", flags.offset);
+  if (!flags.length.empty()) options.length = parse_size("--length", flags.length);
+  if (!flags.max_size.empty()) options.max_size = parse_size("--max-size", flags.max_size);
   if (flags.resume && (!flags.offset.empty() || !flags.length.empty() || Through::wanted(flags.output))) {
     throw std::invalid_argument("--resume goes neither with a range nor with --output -");
   }
@@ -118,7 +118,7 @@ int get(const GetFlags& flags) {
   Endpoint endpoint;
   try {
     endpoint = Endpoint::parse(flags.address);
-    client_options.timeout = parse_duration(flags.timeout);
+    client_options.timeout = parse_duration("--timeout", flags.timeout);
     client_options.check = check_interrupt;
     options = options_of(flags);
   } catch (const std::invalid_argument& error) {

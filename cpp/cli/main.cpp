@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "arguments.hpp"
 #include "commands.hpp"
+#include "framecall/suggestion.hpp"
 #include "framecall/version.hpp"
 
 namespace framecall::cli {
@@ -24,6 +27,66 @@ const char* find_bracketed(const CLI::App& app, int argument_count, char** argum
     if (argument.starts_with('[') && argument.ends_with(']')) return arguments[i];
   }
   return nullptr;
+}
+
+// The first argument that is no flag, which should be a command; null: there is none.
+const char* find_command(int argument_count, char** arguments) {
+  for (int i = 1; i < argument_count; ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument == "--config") {
+      ++i;  // its value
+    } else if (!argument.starts_with('-')) {
+      return arguments[i];
+    }
+  }
+  return nullptr;
+}
+
+std::string suggested(std::string_view word, const std::vector<std::string>& known) {
+  const std::vector<std::string_view> views(known.begin(), known.end());
+  return suggestion(word, views);
+}
+
+using Commands = std::vector<const CLI::App*>;
+
+const CLI::App* find_named(const Commands& commands, std::string_view name) {
+  const auto found =
+      std::find_if(commands.begin(), commands.end(), [&](const CLI::App* one) { return one->get_name() == name; });
+  return found != commands.end() ? *found : nullptr;
+}
+
+int no_such_command(const Commands& commands, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CLI::App* one : commands) names.push_back(one->get_name());
+  complain("there is no command \"" + name + "\"" + suggested(name, names) + "; framecall --help lists them");
+  return usage_error;
+}
+
+// `framecall help`, `framecall help COMMAND`.
+int help(const CLI::App& app, const Commands& commands, int argument_count, char** arguments) {
+  const std::string name = argument_count > 2 ? arguments[2] : "";
+  const CLI::App* const command = find_named(commands, name);
+  if (!name.empty() && command == nullptr) return no_such_command(commands, name);
+  std::fputs(command != nullptr ? command->help(app.get_name()).c_str() : app.help().c_str(), stdout);
+  return std::fflush(stdout) == 0 ? ok : failed;
+}
+
+// What CLI11 did not expect: a flag that the command does not have, or one word too many.
+std::string surplus_text(const CLI::App& app, int argument_count, char** arguments) {
+  const auto chosen = app.get_subcommands();
+  const CLI::App& command = chosen.empty() ? app : *chosen.front();
+  for (int i = 1; i < argument_count; ++i) {
+    const std::string_view argument = arguments[i];
+    const std::string word(argument.substr(0, argument.find('=')));
+    if (!word.starts_with("--") || word.size() < 3 || command.get_option_no_throw(word) != nullptr) continue;
+    if (app.get_option_no_throw(word) != nullptr) continue;
+    std::vector<std::string> known;
+    for (const CLI::Option* option : command.get_options()) {
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    }
+    return command.get_name() + ": there is no flag " + word + suggested(word, known);
+  }
+  return {};
 }
 
 int run(int argument_count, char** arguments) {
@@ -55,9 +118,23 @@ int run(int argument_count, char** arguments) {
     complain(std::string("an argument in brackets: write ./[FILE], or a blank in front of it: ").append(argument));
     return usage_error;
   }
+  const char* const word = find_command(argument_count, arguments);
+  const CLI::App& made = app;
+  const Commands commands = made.get_subcommands([](const CLI::App*) { return true; });
+  if (word != nullptr && std::string_view(word) == "help") return help(app, commands, argument_count, arguments);
+  if (word != nullptr && find_named(commands, word) == nullptr) return no_such_command(commands, word);
   try {
     app.parse(argument_count, arguments);
+  } catch (const CLI::ExtrasError& error) {
+    const std::string text = surplus_text(app, argument_count, arguments);
+    if (text.empty()) return app.exit(error) == 0 ? ok : usage_error;
+    complain(text);
+    return usage_error;
   } catch (const CLI::ParseError& error) {
+    if (word == nullptr && error.get_name() == "RequiredError") {
+      complain("a command is missing; framecall --help lists them");
+      return usage_error;
+    }
     return app.exit(error) == 0 ? ok : usage_error;
   }
   return exit_code;

@@ -61,7 +61,8 @@ void note_call_failure(Outcome& outcome) {
 
 void print_outcome(const Outcome& outcome, bool quiet) {
   if (!outcome.error.empty()) {
-    complain(outcome.name + ": " + outcome.error);
+    const bool named = outcome.error.substr(0, outcome.error.find(": ")).ends_with(outcome.name);
+    complain(named ? outcome.error : outcome.name + ": " + outcome.error);
     return;
   }
   if (!outcome.confirmed.value_or(true)) {

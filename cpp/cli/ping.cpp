@@ -209,12 +209,12 @@ int ping(const PingFlags& flags) {
   std::uint64_t size = 0;
   try {
     endpoint = Endpoint::parse(flags.address);
-    interval = parse_duration(flags.interval);
-    options.timeout = parse_duration(flags.timeout);
+    interval = parse_duration("--interval", flags.interval);
+    options.timeout = parse_duration("--timeout", flags.timeout);
     options.dialect = dialect_of_calls(flags.dialect);
     options.attempts = 1;  // a ping that fails is what this is to show
     options.check = check_interrupt;
-    size = parse_size(flags.size);
+    size = parse_size("--size", flags.size);
     if (size > options.max_body) {
       throw std::invalid_argument("--size: at most " + std::to_string(options.max_body) + ", not " + flags.size);
     }

@@ -182,7 +182,7 @@ int put(const PutFlags& flags) {
   std::vector<Job> jobs;
   try {
     endpoint = Endpoint::parse(flags.address);
-    options.timeout = parse_duration(flags.timeout);
+    options.timeout = parse_duration("--timeout", flags.timeout);
     options.check = check_interrupt;
     if (!flags.name.empty() && (flags.files.size() > 1 || flags.recursive)) {
       throw std::invalid_argument("--name goes with one file");

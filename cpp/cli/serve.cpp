@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -78,8 +79,8 @@ Durability durability_of(const std::string& text) {
 }
 
 std::shared_ptr<const CommandTable> commands_of(const ServeFlags& flags) {
-  const auto timeout = parse_duration(flags.command_timeout);
-  const std::uint64_t max_output = parse_size(flags.max_output);
+  const auto timeout = parse_duration("--command-timeout", flags.command_timeout);
+  const std::uint64_t max_output = parse_size("--max-output", flags.max_output);
   if (flags.commands.empty()) return nullptr;
   const auto commands = std::make_shared<CommandTable>(flags.commands);
   commands->set_timeout(timeout);
@@ -91,31 +92,31 @@ FileStoreOptions file_options_of(const ServeFlags& flags) {
   FileStoreOptions options;
   options.durability = durability_of(flags.durability);
   options.access = Access::named(flags.access);
-  if (!flags.quota.empty()) options.quota = parse_size(flags.quota);
+  if (!flags.quota.empty()) options.quota = parse_size("--quota", flags.quota);
   return options;
 }
 
 ServerOptions options_of(const ServeFlags& flags) {
   ServerOptions options;
-  const std::uint64_t max_header = parse_size(flags.max_header);
+  const std::uint64_t max_header = parse_size("--max-header", flags.max_header);
   if (max_header < 2 || max_header > largest_max_header_size) {
     throw std::invalid_argument("--max-header: 2 .. " + std::to_string(largest_max_header_size) + " bytes, not " +
                                 flags.max_header);
   }
   options.max_header = static_cast<std::uint32_t>(max_header);
-  if (!flags.max_file.empty()) options.max_file = parse_size(flags.max_file);
-  options.header_timeout = parse_duration(flags.header_timeout);
-  options.idle_timeout = parse_duration(flags.idle_timeout);
-  options.drain_timeout = parse_duration(flags.drain_timeout);
-  options.refusal_bytes = parse_size(flags.refusal_bytes);
-  options.refusal_timeout = parse_duration(flags.refusal_timeout);
+  if (!flags.max_file.empty()) options.max_file = parse_size("--max-file", flags.max_file);
+  options.header_timeout = parse_duration("--header-timeout", flags.header_timeout);
+  options.idle_timeout = parse_duration("--idle-timeout", flags.idle_timeout);
+  options.drain_timeout = parse_duration("--drain-timeout", flags.drain_timeout);
+  options.refusal_bytes = parse_size("--refusal-bytes", flags.refusal_bytes);
+  options.refusal_timeout = parse_duration("--refusal-timeout", flags.refusal_timeout);
   if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
   options.max_connections = flags.max_connections;
-  options.max_body = parse_size(flags.max_body);
+  options.max_body = parse_size("--max-body", flags.max_body);
   if (flags.max_in_flight == 0) throw std::invalid_argument("--max-in-flight: at least 1");
   options.max_in_flight = flags.max_in_flight;
   options.max_udp_calls = flags.max_udp_calls;
-  options.max_udp_bytes = parse_size(flags.max_udp_bytes);
+  options.max_udp_bytes = parse_size("--max-udp-bytes", flags.max_udp_bytes);
   options.max_udp_rate = flags.max_udp_rate;
   options.max_udp_ratio = flags.max_udp_ratio;
   options.threads = flags.threads;
@@ -130,11 +131,14 @@ ServerOptions options_of(const ServeFlags& flags) {
   }
   if (flags.max_login_attempts == 0) throw std::invalid_argument("--max-login-attempts: at least 1");
   options.max_login_attempts = flags.max_login_attempts;
-  options.max_login_delay = parse_duration(flags.max_login_delay);
+  options.max_login_delay = parse_duration("--max-login-delay", flags.max_login_delay);
   if (flags.max_commands == 0) throw std::invalid_argument("--max-commands: at least 1");
   options.max_commands = flags.max_commands;
   options.commands = commands_of(flags);
-  const auto logger = spdlog::stderr_color_mt("framecall");
+  const char* const no_color = std::getenv("NO_COLOR");  // https://no-color.org
+  const bool plain = no_color != nullptr && *no_color != '\0';
+  const auto logger =
+      spdlog::stderr_color_mt("framecall", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
   logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
   logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);
   options.log = [logger](LogLevel level, std::string_view line) {
@@ -226,7 +230,13 @@ int serve(const ServeFlags& flags) {
     root = "received";
     std::filesystem::create_directory(root);
   }
-  if (!root.empty()) options.files = std::make_shared<FileStore>(root, file_options);
+  try {
+    if (!root.empty()) options.files = std::make_shared<FileStore>(root, file_options);
+  } catch (const std::system_error& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    complain("--root: " + root + " does not exist; make the folder first, with mkdir");
+    return failed;
+  }
   raise_descriptor_limit();
   block_signals();
   Server server(std::move(options));

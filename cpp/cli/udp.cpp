@@ -158,8 +158,8 @@ int udp(const UdpFlags& flags) {
   try {
     endpoint = Endpoint::parse(flags.address);
     if (endpoint.is_unix()) throw std::invalid_argument(flags.address + ": UDP needs a host and a port");
-    timeout = parse_duration(flags.timeout);
-    interval = parse_duration(flags.interval);
+    timeout = parse_duration("--timeout", flags.timeout);
+    interval = parse_duration("--interval", flags.interval);
     if (flags.count < 1) throw std::invalid_argument("--count: at least 1, not " + std::to_string(flags.count));
     catch_interrupt();
     if (flags.text == "-") text = read_stdin();

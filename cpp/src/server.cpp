@@ -256,9 +256,11 @@ class Server::Implementation {
     // A connection with an upload has two descriptors.
     const std::size_t most = std::max<std::size_t>(limit.rlim_cur, spare_descriptors + 2) - spare_descriptors;
     if (state_.options.max_connections <= most / 2) return;
-    state_.log(LogLevel::warning, "max_connections is " + std::to_string(most / 2) + " instead of " +
-                                      std::to_string(state_.options.max_connections) +
-                                      ": the limit of descriptors is " + std::to_string(limit.rlim_cur));
+    if (state_.options.max_connections != ServerOptions().max_connections) {  // somebody has asked for more
+      state_.log(LogLevel::info, "max_connections is " + std::to_string(most / 2) + " instead of " +
+                                     std::to_string(state_.options.max_connections) + ": the limit of descriptors is " +
+                                     std::to_string(limit.rlim_cur));
+    }
     state_.options.max_connections = most / 2;
   }
 
