@@ -1,5 +1,6 @@
 """framecall.Client: calls, pipelines, streams, files, and all that can go wrong."""
 
+import asyncio
 import copy
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import threading
 import time
 
 import framecall
+import framecall.aio
 import pytest
 from serving import ENDLESS, answering, make_endless_server, make_server, serving
 
@@ -630,3 +632,23 @@ def test_a_list_without_an_end():
     for reply, message in [(endless, "more than 64 MiB"), (stuck, '"next" does not go on behind "x"')]:
         with framecall.Client(file_server(reply)) as client, pytest.raises(framecall.ProtocolError, match=message):
             client.list()
+
+
+def test_a_host_that_is_not_found(tmp_path):
+    """It looked as if a local file were missing."""
+    (tmp_path / "source").write_bytes(b"hello")
+    with framecall.Client("nosuch.invalid:80") as client:
+        for call in (lambda: client.call("x"), lambda: client.put(tmp_path / "source"), lambda: client.list()):
+            with pytest.raises(socket.gaierror, match="host not found: nosuch"):
+                call()
+    with pytest.raises(socket.gaierror, match="host not found: nosuch"):
+        framecall.Server("nosuch.invalid:80")
+    with pytest.raises(socket.gaierror, match="host not found: nosuch"):
+        framecall.UdpClient("nosuch.invalid:80")
+
+    async def call():
+        async with framecall.aio.Client("nosuch.invalid:80") as client:
+            await client.call("x")
+
+    with pytest.raises(socket.gaierror, match="host not found: nosuch"):
+        asyncio.run(call())
