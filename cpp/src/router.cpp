@@ -78,6 +78,7 @@ Router::Router() {
                 {{"name", true, text}, {"partial", false, flag}});
   server_method("file.remove", "removes a file", {{"name", true, text}});
   on("rpc.discover", [this] { return discover(); }).summary = "the OpenRPC document of this server";
+  own_names_only_ = true;
 }
 
 Method& Router::on_later(std::string name, std::function<void(Request, Responder)> function) {
@@ -111,6 +112,10 @@ Method& Router::on_stream_later(std::string name,
 
 Method& Router::insert(Method method) {
   if (method.name.empty()) throw std::invalid_argument("a method without a name");
+  if (own_names_only_ && (method.name.starts_with("rpc.") || method.name.starts_with("file."))) {
+    throw std::invalid_argument("\"" + printable(method.name) +
+                                "\": names that begin with rpc. and file. belong to the protocol; choose another name");
+  }
   std::string name = method.name;
   return methods_.insert_or_assign(std::move(name), std::move(method)).first->second;
 }

@@ -30,7 +30,8 @@ class Router {
   /// Takes calls of `name`. A function of plain parameters gets them unpacked: from an array by place, from an object by
   /// `names`; what does not fit is answered with -32602 that says which, what was expected and what came. A function of
   /// `Request&` gets the call. Its result becomes the reply's: a Response, or a value. Whatever it throws is answered:
-  /// CallError with its code, everything else with -32603. A second method of a name replaces the first.
+  /// CallError with its code, everything else with -32603. A second method of a name replaces the first. Names that begin with
+  /// `rpc.` or `file.` belong to the protocol: std::invalid_argument.
   template <class Function>
   Method& on(std::string name, Function function) {
     return add(std::move(name), {}, std::move(function), Method::Where::loop);
@@ -153,6 +154,7 @@ class Router {
   bool has_on_pool(bool streams) const;
 
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
+  bool own_names_only_ = false;  // from the end of the constructor on
 };
 
 }  // namespace framecall
