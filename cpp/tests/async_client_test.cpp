@@ -74,7 +74,7 @@ class Coroutines {
 
  private:
   asio::executor_work_guard<asio::io_context::executor_type> work_ = asio::make_work_guard(io);
-  std::thread thread_;
+  Background thread_;
 };
 
 std::shared_ptr<Router> make_router(Coroutines& coroutines) {
@@ -392,7 +392,7 @@ TEST(AsyncClient, tells_how_a_connection_ended) {
 
 TEST(AsyncClient, sends_idempotent_calls_again) {
   PeerListener listener;
-  std::thread peers([&] {
+  Background peers([&] {
     {
       Peer lost = listener.accept();
       lost.receive(20);
@@ -423,7 +423,7 @@ asio::awaitable<void> expect_unavailable(AsyncClient& client) {
 TEST(AsyncClient, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
   PeerListener listener;
   std::atomic<int> carried_out = 0;
-  std::thread peers([&] {
+  Background peers([&] {
     for (;;) {
       Peer lost = listener.accept();
       if (lost.receive_some().empty()) return;  // the test is over
@@ -446,7 +446,7 @@ struct FullListener {
   void accept_all() {
     listener.accept();
     filling.close();
-    peer = std::thread([this] {
+    peer = Background([this] {
       Peer client = listener.accept();
       first_header = receive_header(client);
       client.send(result("2", "\"well\""));
@@ -456,7 +456,7 @@ struct FullListener {
   PeerListener listener{0, 0};
   Peer filling{listener.endpoint()};
   std::string first_header;
-  std::thread peer;
+  Background peer;
 };
 FullListener* full = nullptr;
 
@@ -495,7 +495,7 @@ asio::awaitable<void> call_twice(AsyncClient& client) {
 
 TEST(AsyncClient, goes_elsewhere_when_it_is_told_to) {
   PeerListener listener;
-  std::thread peers([&] {
+  Background peers([&] {
     for (int i = 0; i < 2; ++i) {
       Peer peer = listener.accept();
       peer.receive(20);

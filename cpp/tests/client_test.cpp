@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <functional>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -286,13 +287,13 @@ TEST(Client, serves_many_threads) {
   const bool long_run = std::getenv("FRAMECALL_LONG_TESTS") != nullptr;
   const int threads = long_run ? 64 : 8, calls = long_run ? 10000 : 300;
   std::atomic<int> right{0};
-  std::vector<std::thread> all;
+  std::vector<Background> all;
   for (int t = 0; t < threads; ++t) {
     all.emplace_back([&, t] {
       for (int i = 0; i < calls; ++i) right += client.call("add", {t, i}).get<int>() == t + i ? 1 : 0;
     });
   }
-  for (std::thread& thread : all) thread.join();
+  for (Background& thread : all) thread.join();
   EXPECT_EQ(right, threads * calls);
   EXPECT_LE(client.call("rpc.stats")["connections"].get<int>(), threads * calls / 4) << "connections are used again";
 }
@@ -302,9 +303,10 @@ TEST(Client, has_connections_of_its_own_in_a_child) {
   Client client(server.unix_socket);
   EXPECT_EQ(client.call("add", {1, 1}).get<int>(), 2);
   std::atomic<bool> end{false};
-  std::thread busy([&] {  // whatever it is doing when fork() comes
+  Background busy([&] {  // whatever it is doing when fork() comes
     while (!end) client.call("add", {1, 1});
   });
+  const std::shared_ptr<void> at_end(nullptr, [&](void*) { end = true; });  // however the test ends
   for (int i = 0; i < 20; ++i) {
     const pid_t child = ::fork();
     if (child == 0) {
@@ -338,6 +340,13 @@ TEST(Client, names_who_could_not_be_reached_and_how_often_it_was_tried) {
       << message;
   EXPECT_TRUE(message.ends_with("s): Connection refused")) << message;
   Client unknown(Endpoint::parse("no-such-host.invalid:1"), options);
+  try {
+    unknown.call("x");
+    ADD_FAILURE() << "there is no such host";
+  } catch (const std::system_error& error) {
+    EXPECT_EQ(error.code().category(), lookup_category());
+    EXPECT_TRUE(std::string_view(error.what()).starts_with("host not found: no-such-host.invalid:1")) << error.what();
+  }
   EXPECT_NE(message_of<std::system_error>([&] { unknown.call("x"); }).find("no-such-host.invalid:1"),
             std::string::npos);
 }
@@ -399,7 +408,7 @@ TEST(Client, connects_again_after_a_restart) {
 
 TEST(Client, sends_idempotent_calls_again) {
   PeerListener listener;
-  std::thread peers([&] {
+  Background peers([&] {
     for (int i = 0; i < 2; ++i) {  // lost in the middle, twice: the second time for the one that may not be sent again
       Peer lost = listener.accept();
       read_request(lost);
@@ -425,7 +434,7 @@ TEST(Client, sends_idempotent_calls_again) {
 TEST(Client, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
   PeerListener listeners[3];
   std::atomic<int> carried_out = 0;
-  std::vector<std::thread> peers;
+  std::vector<Background> peers;
   for (PeerListener& listener : listeners) {
     peers.emplace_back([&] {
       for (;;) {
@@ -450,12 +459,12 @@ TEST(Client, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
   EXPECT_THROW(pipeline.run(idempotent), UnavailableError);
   EXPECT_EQ(carried_out, 4);
   for (PeerListener& listener : listeners) Peer(listener.endpoint()).half_close();
-  for (std::thread& peer : peers) peer.join();
+  for (Background& peer : peers) peer.join();
 }
 
 TEST(Client, goes_elsewhere_when_it_is_told_to) {
   PeerListener listener;
-  std::thread peers([&] {
+  Background peers([&] {
     for (int i = 0; i < 2; ++i) {
       Peer peer = listener.accept();
       read_request(peer);
@@ -554,7 +563,7 @@ TEST(Client, loses_no_call_when_the_server_ends_under_load) {
   Client client(server->tcp);
   std::atomic<int> answered{0};
   std::vector<std::string> failures(8);
-  std::vector<std::thread> callers;
+  std::vector<Background> callers;
   for (std::string& failure : failures) {
     callers.emplace_back([&] {
       try {
@@ -570,7 +579,7 @@ TEST(Client, loses_no_call_when_the_server_ends_under_load) {
   while (answered < 200) std::this_thread::yield();
   server->server->drain();
   server->server->wait();
-  for (std::thread& caller : callers) caller.join();
+  for (Background& caller : callers) caller.join();
   // Every one of them ended when it could not connect any more; none lost a call.
   for (const std::string& failure : failures) EXPECT_TRUE(failure.starts_with("cannot connect")) << failure;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,17 +12,53 @@
 
 #include <cerrno>
 #include <chrono>
+#include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "framecall/endpoint.hpp"
 
 namespace framecall {
 
-inline constexpr std::chrono::seconds patience{20};
+inline constexpr std::chrono::seconds patience{60};  // only a test that fails waits so long
+
+/// Work on a thread of its own, which is over when this goes, however the test ends. What it throws fails the test.
+class Background {
+ public:
+  Background() = default;
+  template <class Function>
+  explicit Background(Function work)
+      : problem_(std::make_unique<std::string>()),
+        thread_([problem = problem_.get(), work = std::move(work)]() mutable {
+          try {
+            work();
+          } catch (const std::exception& error) {
+            *problem = error.what();
+          }
+        }) {}
+  Background(Background&&) noexcept = default;
+  Background& operator=(Background&& other) noexcept {
+    join();
+    problem_ = std::move(other.problem_);
+    thread_ = std::move(other.thread_);
+    return *this;
+  }
+  ~Background() { join(); }
+  void join() {
+    if (!thread_.joinable()) return;
+    thread_.join();
+    EXPECT_EQ(*problem_, "");
+  }
+
+ private:
+  std::unique_ptr<std::string> problem_;
+  std::thread thread_;
+};
 
 class Peer {
  public:

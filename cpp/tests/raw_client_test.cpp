@@ -81,7 +81,7 @@ TEST(RawClient, sends_all_however_slowly_it_is_read) {
   client.set_option(SOL_SOCKET, SO_SNDBUF, 4096);
   const std::string content = some_bytes(3'000'000);
   std::string received;
-  std::thread reader([&] { received = server.receive(content.size()); });
+  Background reader([&] { received = server.receive(content.size()); });
   client.send(content);
   reader.join();
   EXPECT_TRUE(received == content);
@@ -101,7 +101,7 @@ TEST(RawClient, receives_one_piece_at_most) {
   RawClient client(listener.endpoint(), patience);
   Peer server = listener.accept();
   const std::string content = some_bytes(3 << 20);
-  std::thread writer([&] { server.send(content); });
+  Background writer([&] { server.send(content); });
   std::string got;
   while (got.size() < content.size()) {
     const std::string piece = client.receive(1 << 30);

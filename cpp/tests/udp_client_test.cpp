@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -63,7 +64,7 @@ TEST(UdpClient, one_reply_for_each_request) {
   UdpClient client(server.endpoint(), patience);
   for (const std::string& text : {std::string("hello"), std::string(), std::string(UdpClient::max_datagram, 'x')}) {
     std::string got;
-    std::thread answering([&] {
+    Background answering([&] {
       got = server.receive();
       server.answer(got);
     });
@@ -109,7 +110,7 @@ TEST(UdpClient, replies_that_were_waiting_are_dropped) {
   client.send("first");
   server.receive();
   for (int i = 0; i < 100; ++i) server.answer("old");
-  std::thread answering([&] {
+  Background answering([&] {
     server.receive();
     server.answer("new");
   });
@@ -123,7 +124,7 @@ TEST(UdpClient, a_flood_does_no_harm) {
   UdpClient client(server.endpoint(), patience);
   std::atomic<bool> stop = false;
   std::atomic<int> sent = 0;
-  std::thread flooding([&] {
+  Background flooding([&] {
     server.receive();
     while (!stop) {
       if (server.has_datagram()) server.receive();
@@ -131,13 +132,12 @@ TEST(UdpClient, a_flood_does_no_harm) {
       ++sent;
     }
   });
+  const std::shared_ptr<void> end(nullptr, [&](void*) { stop = true; });  // however the test ends
   const auto start = Clock::now();
   EXPECT_EQ(client.request("hello"), "HELLO");
   while (sent < 5000) std::this_thread::yield();
   for (int i = 0; i < 20; ++i) EXPECT_EQ(client.request("hello"), "HELLO");
   EXPECT_LT(Clock::now() - start, patience);
-  stop = true;
-  flooding.join();
 }
 
 TEST(UdpClient, nobody_there_is_a_reply_that_does_not_come) {
@@ -183,12 +183,12 @@ TEST(UdpClient, a_check_ends_a_wait) {
 TEST(UdpClient, a_late_reply_is_not_taken_for_one_to_the_next_request) {
   UdpServer server;
   UdpClient client(server.endpoint(), std::chrono::milliseconds(100));
-  std::thread first([&] { EXPECT_EQ(server.receive(), "one"); });
+  Background first([&] { EXPECT_EQ(server.receive(), "one"); });
   EXPECT_EQ(client.request("one"), std::nullopt);
   first.join();
   server.answer("ONE");  // to the port of the first request
   const sockaddr_in late = server.sender();
-  std::thread second([&] {
+  Background second([&] {
     EXPECT_EQ(server.receive(), "two");
     EXPECT_NE(server.sender().sin_port, late.sin_port);
     server.answer("TWO");
