@@ -1,5 +1,3 @@
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <charconv>
@@ -19,6 +17,7 @@
 #include "framecall/dialect_file.hpp"
 #include "framecall/error.hpp"
 #include "framecall/server.hpp"
+#include "server_log.hpp"
 
 namespace framecall::cli {
 namespace {
@@ -32,7 +31,8 @@ struct ServeFlags {
   std::vector<std::string> access = {"read", "write"};
   std::string max_header = "1M", max_file, quota, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
   std::string refusal_bytes = "64M", refusal_timeout = "5";
-  std::string max_body = "64M";
+  std::string max_body = "64M", max_connection_memory = "64M", max_memory, min_body_rate = "1K";
+  unsigned peer_share = 50;
   std::string max_login_delay = "5", command_timeout = "30", max_output = "16M";
   std::size_t max_login_attempts = 5, max_commands = 32;
   std::size_t max_connections = 10000, max_in_flight = 128;
@@ -61,15 +61,6 @@ std::optional<int> descriptor_of(std::string_view text) {
     throw std::invalid_argument("--listen: fd:NUMBER, not " + std::string(text));
   }
   return descriptor;
-}
-
-spdlog::level::level_enum level_of(LogLevel level) {
-  switch (level) {
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warning: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
-  }
-  return spdlog::level::err;
 }
 
 Durability durability_of(const std::string& text) {
@@ -135,15 +126,14 @@ ServerOptions options_of(const ServeFlags& flags) {
   if (flags.max_commands == 0) throw std::invalid_argument("--max-commands: at least 1");
   options.max_commands = flags.max_commands;
   options.commands = commands_of(flags);
-  const char* const no_color = std::getenv("NO_COLOR");  // https://no-color.org
-  const bool plain = no_color != nullptr && *no_color != '\0';
-  const auto logger =
-      spdlog::stderr_color_mt("framecall", plain ? spdlog::color_mode::never : spdlog::color_mode::automatic);
-  logger->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%l%$ %v");
-  logger->set_level(flags.quiet ? spdlog::level::warn : spdlog::level::info);
-  options.log = [logger](LogLevel level, std::string_view line) {
-    logger->log(level_of(level), "{}", spdlog::string_view_t(line.data(), line.size()));
-  };
+  options.max_connection_memory = parse_size("--max-connection-memory", flags.max_connection_memory);
+  if (!flags.max_memory.empty())
+    options.max_memory = std::max<std::uint64_t>(parse_size("--max-memory", flags.max_memory), 1);
+  options.min_body_rate = parse_size("--min-body-rate", flags.min_body_rate);
+  if (flags.peer_share < 1 || flags.peer_share > 100) {
+    throw std::invalid_argument("--peer-share: expected 1 .. 100 percent, got " + std::to_string(flags.peer_share));
+  }
+  options.peer_share = flags.peer_share;
   return options;
 }
 
@@ -239,6 +229,8 @@ int serve(const ServeFlags& flags) {
   }
   raise_descriptor_limit();
   block_signals();
+  ServerLog log(flags.quiet);
+  options.log = [&log](LogLevel level, std::string_view line) { log.write(level, line); };
   Server server(std::move(options));
   std::string lines;
   for (const Service& service : services) {
@@ -344,6 +336,24 @@ void add_serve(CLI::App& app, int& exit_code) {
   command->add_option("--max-body", flags->max_body, "Largest body of a call, bytes")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_BODY");
+  command
+      ->add_option("--max-connection-memory", flags->max_connection_memory,
+                   "Requests under way, unsent replies and parts of one connection, bytes; at least --max-body")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MAX_CONNECTION_MEMORY");
+  command
+      ->add_option("--max-memory", flags->max_memory,
+                   "The same of all connections, bytes (default: a quarter of the machine's memory)")
+      ->envname("FRAMECALL_MAX_MEMORY");
+  command
+      ->add_option("--min-body-rate", flags->min_body_rate, "Slowest body of a call, bytes a second over 30 s; 0: any")
+      ->capture_default_str()
+      ->envname("FRAMECALL_MIN_BODY_RATE");
+  command
+      ->add_option("--peer-share", flags->peer_share,
+                   "Most worker threads that one connection, or one address, may use at a time, percent")
+      ->capture_default_str()
+      ->envname("FRAMECALL_PEER_SHARE");
   command->add_option("--max-in-flight", flags->max_in_flight, "Calls of a connection that wait for answers")
       ->capture_default_str()
       ->envname("FRAMECALL_MAX_IN_FLIGHT");

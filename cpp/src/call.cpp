@@ -156,6 +156,11 @@ std::stop_source& Request::stop_source() {
   return stop_;
 }
 
+std::size_t Request::memory() const {
+  return sizeof *this + method_.size() + params_.size() + metadata_.size() + peer_.size() + layout_.size() +
+         body_.size();
+}
+
 void Request::keep() {
   if (kept_) return;
   // A small body goes into the same block; take_body() copies it, if anybody asks for it.

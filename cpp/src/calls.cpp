@@ -1,10 +1,9 @@
 #include "calls.hpp"
 
-#include <asio/post.hpp>
-
 #include <functional>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "connection.hpp"
@@ -14,6 +13,12 @@ namespace framecall {
 namespace {
 
 constexpr std::size_t stream_piece = 256 * 1024;  // of a body that goes to a stream as it comes
+constexpr std::size_t large_reply = 64 * 1024;    // a smaller one is counted when it is there
+constexpr std::size_t least_stream_room = 16 * 1024;
+
+// Made beforehand: closing a connection must not fail.
+const CallError caller_gone(ErrorCode::cancelled, "the caller is gone");
+const CallError answered_already(ErrorCode::failed_precondition, "the call is answered");
 
 // Whether a frame of a stream is not the last one.
 bool more_follows(const Header& header) {
@@ -128,6 +133,7 @@ void Calls::begin_call(const CallHead& head, const Header& header, Decoder& deco
   } else {
     receive(header, nullptr, false);
     receiving_->method = method;
+    receiving_->id = head.id;
   }
 }
 
@@ -171,19 +177,40 @@ void Calls::on_body(std::string_view bytes) {
   if (receiving_->file) {
     try {
       receiving_->file->write(bytes);
-    } catch (const CallError& error) {  // the rest is dropped, if it is not too much
-      const auto failed = std::exchange(receiving_, nullptr);
-      const Failure failure = failure_of(error);
-      if (connection_.body_left() > connection_.options().refusal_bytes) {
-        connection_.end_with(failed->id.empty() ? "null" : std::string_view(failed->id), failure);
-      } else {
-        fail(failed->id, failure);
-      }
+    } catch (const CallError& error) {
+      refuse_received(error);
     }
     return;
   }
+  if (!make_room(bytes.size())) return;
   receiving_->body.append(bytes);
   pass_on();
+}
+
+// For more of the body that is being received. False: there is none, and the call is refused.
+bool Calls::make_room(std::uint64_t size) {
+  try {
+    check_memory(size);
+    return true;
+  } catch (const CallError& error) {
+    refuse_received(error);
+    return false;
+  }
+}
+
+// What has come of the body is given up, and the rest is dropped, if it is not too much.
+void Calls::refuse_received(const CallError& error) {
+  const auto refused = std::exchange(receiving_, nullptr);
+  if (refused->pending) {
+    if (!refused->pending->answered) end(refused->pending, error);
+    return;
+  }
+  const Failure failure = failure_of(error);
+  if (connection_.body_left() > connection_.options().refusal_bytes) {
+    connection_.end_with(refused->id.empty() ? "null" : std::string_view(refused->id), failure);
+  } else {
+    fail(refused->id, failure);
+  }
 }
 
 std::size_t Calls::room() const {
@@ -192,7 +219,7 @@ std::size_t Calls::room() const {
   return receiving_->body.size();
 }
 
-char* Calls::prepare(std::size_t size) { return receiving_->body.prepare(size); }
+char* Calls::prepare(std::size_t size) { return make_room(size) ? receiving_->body.prepare(size) : nullptr; }
 
 void Calls::commit(std::size_t size) {
   receiving_->body.commit(size);
@@ -282,6 +309,7 @@ void Calls::run(const Method& method, const CallHead& head, Request& request) {
       break;
     }
     case Method::Where::pool:
+    case Method::Where::batch:
     case Method::Where::later: run_elsewhere(method, head, request, head.more); break;
     case Method::Where::server: server_method(head, request); break;
   }
@@ -290,32 +318,75 @@ void Calls::run(const Method& method, const CallHead& head, Request& request) {
 // `open`: parts will come.
 std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const CallHead& head, Request& request,
                                                      bool open) {
-  const bool on_thread = method.where == Method::Where::pool;
-  std::shared_ptr<void> place;
-  if (on_thread && method.streams) place = connection_.state().take_stream_place();
-  request.keep();
-  auto pending = begin(head, request);
-  if (method.streams) open_stream(pending, head.stream, open);
-  const Responder reply = responder_for(pending);
-  if (!on_thread) {
+  std::shared_ptr<void> place = method.streams ? take_stream_place(method) : nullptr;
+  return begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
+    if (method.streams) {
+      pending->place = std::move(place);
+      ++streams_;
+      open_stream(pending, head.stream, open);
+    }
+    if (method.where == Method::Where::pool) {
+      run_on_thread(method, std::move(request), pending);
+      return;
+    }
+    const Responder reply = responder_for(pending);
+    if (method.where == Method::Where::batch) {
+      connection_.state().batch_calls.push(connection_.work_origin(),
+                                           Work([&method, request = std::move(request), reply]() mutable {
+                                             method.later(std::move(request), reply, nullptr);
+                                           }),
+                                           on_close(*pending));
+      return;
+    }
     try {
       method.later(std::move(request), reply, pending->stream);
     } catch (...) {
       reply.current_exception();
     }
-    return pending;
-  }
-  const auto shared = std::make_shared<Request>(std::move(request));
-  auto work = [&method, shared, reply, stream = pending->stream, place = std::move(place)] {
+  });
+}
+
+void Calls::run_on_thread(const Method& method, Request request, const std::shared_ptr<Pending>& pending) {
+  auto work = [&method, request = std::move(request), reply = responder_for(pending),
+               stream = pending->stream]() mutable {
     try {
-      if (shared->cancelled()) throw CallError(ErrorCode::cancelled, "cancelled before it began");
-      reply(stream ? method.stream_handler(*shared, *stream) : method.handler(*shared));
+      if (request.cancelled()) throw CallError(ErrorCode::cancelled, "cancelled before it began");
+      reply(stream ? method.stream_handler(request, *stream) : method.handler(request));
     } catch (...) {
       reply.current_exception();
     }
   };
-  asio::post(method.streams ? *connection_.state().stream_threads : *connection_.state().pool, std::move(work));
-  return pending;
+  WorkerThreads& threads = method.streams ? *connection_.state().stream_threads : *connection_.state().pool;
+  threads.post(connection_.work_origin(), Work(std::move(work)), on_close(*pending));
+}
+
+// Nobody waits for the answer to a notification: it is on its way when its sender leaves.
+FairQueue::OnClose Calls::on_close(const Pending& pending) {
+  return pending.id.empty() ? FairQueue::OnClose::run : FairQueue::OnClose::drop;
+}
+
+std::shared_ptr<void> Calls::take_stream_place(const Method& method) {
+  ServerState& state = connection_.state();
+  StreamPlaces& places = method.where == Method::Where::pool ? *state.streams_on_threads : *state.streams;
+  if (streams_ >= places.share()) {
+    throw CallError(ErrorCode::resource_exhausted,
+                    std::to_string(streams_ + 1) + " streams of one connection, which may have " +
+                        std::to_string(places.share()) + " of " + places.name(),
+                    limit_data(places.share(), streams_ + 1));
+  }
+  std::shared_ptr<void> place = state.streams->take(connection_.work_origin().address);
+  if (&places == state.streams.get()) return place;
+  // Of both kinds.
+  auto both = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>();
+  both->first = std::move(place);
+  both->second = places.take(connection_.work_origin().address);
+  return both;
+}
+
+// Bytes that one more stream may keep in each direction: many streams share what one may have alone.
+std::size_t Calls::stream_room() const {
+  const auto all = static_cast<std::size_t>(connection_.options().max_connection_memory / 4);
+  return std::clamp(all / std::max<std::size_t>(streams_, 1), least_stream_room, Stream::max_unread);
 }
 
 // What its handler says comes to the connection's thread, in order; see responder_for().
@@ -329,7 +400,7 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
     }));
   };
   pending->stream = std::make_shared<Stream>(
-      accepts_parts,
+      accepts_parts, stream_room(),
       [on_loop](Part part) {
         on_loop([part = std::move(part)](Calls& calls, const std::shared_ptr<Pending>& call) mutable {
           calls.send_part(call, part);
@@ -346,7 +417,15 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
 
 void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
   if (pending->answered) return;
-  const std::size_t weight = Stream::weight(part);
+  const std::size_t weight = Stream::weight(part), unsent = connection_.out().memory();
+  const std::uint64_t most = connection_.options().max_connection_memory;
+  if (unsent > 0 && unsent + weight > most) {
+    end(pending, CallError(ErrorCode::resource_exhausted,
+                           std::to_string(unsent + weight) +
+                               " bytes of unsent replies and parts: max_connection_memory is " + std::to_string(most),
+                           limit_data(most, unsent + weight)));
+    return;
+  }
   std::string& header = connection_.scratch();
   header.clear();
   write_part(header, pending->id, "result", part, true);
@@ -372,16 +451,58 @@ void Calls::release_writers() {
   }
 }
 
-std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& request) {
+// Registers a call that somebody will answer later, whom `start` tells. If that fails, it is as if nothing had been.
+template <class Start>
+std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& request, Start start) {
+  check_memory(request.memory());
+  request.keep();
+  const auto pending = count(head, request);
+  try {
+    if (!head.id.empty() && head.timeout_ms > 0) pending->deadline = connection_.add_deadline(head.timeout_ms, head.id);
+    start(pending);
+  } catch (...) {
+    uncount(*pending);
+    if (!head.id.empty() && !pending->answered) forget(*pending, answered_already);
+    throw;
+  }
+  return pending;
+}
+
+std::shared_ptr<Calls::Pending> Calls::count(const CallHead& head, Request& request) {
   auto pending = std::make_shared<Pending>();
   pending->id = head.id;
   pending->stop = request.stop_source();
+  pending->memory = MemoryCharge(connection_.state().memory, request.memory() + sizeof(Pending));
+  if (!head.id.empty()) {
+    if (!pending_) pending_ = std::make_unique<PendingCalls>();
+    pending_->emplace(head.id, pending);
+  }
   if (running_++ == 0) self_ = connection_.shared_from_this();
-  if (head.id.empty()) return pending;
-  if (!pending_) pending_ = std::make_unique<PendingCalls>();
-  pending_->emplace(head.id, pending);
-  if (head.timeout_ms > 0) pending->deadline = connection_.add_deadline(head.timeout_ms, head.id);
+  under_way_ += pending->memory.bytes();
+  pending->counted = true;
   return pending;
+}
+
+// Its handler is done with it, or has never begun.
+void Calls::uncount(Pending& pending) {
+  if (!std::exchange(pending.counted, false) || !self_) return;  // or the connection is closed
+  under_way_ -= pending.memory.bytes();
+  if (pending.place) --streams_;
+  pending.place.reset();
+  if (--running_ == 0) self_.reset();  // whoever called has one
+}
+
+// Whether the server has memory for it. One connection may have as much as is left for all others.
+void Calls::check_memory(std::uint64_t size) const {
+  const MemoryBudget& memory = *connection_.state().memory;
+  const std::uint64_t own = this->memory() + connection_.out().memory();
+  if (own + size <= memory.left()) return;
+  const std::uint64_t all = memory.used() + size;
+  throw CallError(ErrorCode::resource_exhausted,
+                  "no memory for " + std::to_string(size) + " more bytes: " + std::to_string(memory.used()) +
+                      " are in use, of which this connection has " + std::to_string(own) + "; max_memory is " +
+                      std::to_string(memory.limit()),
+                  limit_data(memory.limit(), all));
 }
 
 std::shared_ptr<Calls::Pending> Calls::find(const std::string& id) const {
@@ -411,10 +532,9 @@ Responder Calls::responder_for(std::shared_ptr<Pending> pending) {
 }
 
 void Calls::finish(Pending& pending, Response* response, const Failure* failure) {
-  if (!self_) return;                  // closed meanwhile
-  if (--running_ == 0) self_.reset();  // whoever called has one
+  uncount(pending);
   if (pending.answered || pending.id.empty()) return;
-  forget(pending, CallError(ErrorCode::failed_precondition, "the call is answered"));
+  forget(pending, answered_already);
   if (failure != nullptr) {
     fail(pending.id, *failure);
     return;
@@ -452,17 +572,16 @@ void Calls::expire(const std::string& id) {
 }
 
 void Calls::cancel_all() {
-  const CallError gone(ErrorCode::cancelled, "the caller is gone");
   if (pending_) {
     for (const auto& [id, pending] : *pending_) {
-      close(*pending, gone);
+      close(*pending, caller_gone);
       pending->stop.request_stop();
     }
     pending_->clear();
   }
   receiving_.reset();
   file_work_.reset();
-  running_ = open_ = held_ = 0;
+  running_ = open_ = held_ = streams_ = under_way_ = 0;
   self_.reset();
 }
 
@@ -472,7 +591,17 @@ std::string& Calls::reply_header() {
   return connection_.scratch();
 }
 
+// Throws CallError for a reply that the connection, or the server, has no memory for.
 void Calls::answer(std::string_view id, Response& response) {
+  const std::uint64_t unsent = connection_.out().memory(), size = response.body.size() + response.result.size();
+  const std::uint64_t most = connection_.options().max_connection_memory;
+  if (unsent > 0 && unsent + size > most) {
+    throw CallError(
+        ErrorCode::resource_exhausted,
+        std::to_string(unsent + size) + " bytes of unsent replies: max_connection_memory is " + std::to_string(most),
+        limit_data(most, unsent + size));
+  }
+  if (size > large_reply) check_memory(size);
   std::string& header = reply_header();
   write_reply(header, id, response, connection_.draining());
   if (response.metadata.size() > response.result.size()) {
@@ -531,77 +660,79 @@ void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decod
 }
 
 void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file) {
-  request.keep();
-  const auto pending = begin(head, request);
   const bool long_one = file->reads_whole_file();
-  run_file_work(
-      Work([this, file = std::shared_ptr<IncomingFile>(std::move(file)), pending, long_one, stop = request.stop_token(),
-            peer = connection_.peer(), &state = connection_.state(), address = connection_.loop_address(),
-            connection = connection_.weak_from_this()] {
-        std::optional<Failure> failure;
-        Response response;
-        try {
-          response = file->finish(stop);
-          ++state.uploads;
-          state.log(LogLevel::info,
-                    peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
-        } catch (...) {
-          failure = current_failure();
-        }
-        address->post(Work([this, connection, pending, long_one, response = std::move(response), failure]() mutable {
-          const auto own = connection.lock();  // and with it this
-          if (!own) return;
-          own->on_own_thread([&] {
-            finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
-            end_file_work(long_one);
-          });
-        }));
-      }),
-      long_one);
+  begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
+    auto work = [file = std::move(file), stop = request.stop_token(), peer = connection_.peer(),
+                 &state = connection_.state(), answer = file_answer(pending, long_one)] {
+      try {
+        Response response = file->finish(stop);
+        ++state.uploads;
+        state.log(LogLevel::info,
+                  peer + ": stored \"" + printable(file->name()) + "\", " + std::to_string(file->size()) + " bytes");
+        answer(std::move(response));
+      } catch (...) {
+        answer(current_failure());
+      }
+    };
+    run_file_work(Work(std::move(work)), long_one, FairQueue::OnClose::run);
+  });
 }
 
 // On a thread that may wait for the disk.
 void Calls::file_method(const CallHead& head, Request& request) {
   files_of(connection_.options());
-  request.keep();
-  const auto pending = begin(head, request);
-  const auto shared = std::make_shared<Request>(std::move(request));
-  const bool long_one = shared->method() == "file.get" || shared->method() == "file.list";
-  run_file_work(Work([this, files = connection_.options().files, shared, pending, long_one,
-                      address = connection_.loop_address(), connection = connection_.weak_from_this()] {
-                  std::optional<Failure> failure;
-                  std::optional<OutgoingFile> file;
-                  Response response;
-                  try {
-                    check_wanted(shared->stop_token());
-                    if (shared->method() == "file.get") {
-                      file.emplace(get_file(*files, shared->params()));
-                    } else {
-                      response = answer_about_files(*files, shared->method(), shared->params(), shared->stop_token());
-                    }
-                  } catch (...) {
-                    failure = current_failure();
-                  }
-                  address->post(Work([this, connection, pending, long_one, file = std::move(file),
-                                      response = std::move(response), failure]() mutable {
-                    const auto own = connection.lock();  // and with it this
-                    if (!own) return;
-                    own->on_own_thread([&] {
-                      if (file) {
-                        send_file(*pending, *file);
-                      } else {
-                        finish(*pending, failure ? nullptr : &response, failure ? &*failure : nullptr);
-                      }
-                      end_file_work(long_one);
-                    });
-                  }));
-                }),
-                long_one);
+  const bool long_one = request.method() == "file.get" || request.method() == "file.list";
+  begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
+    auto work = [files = connection_.options().files, request = std::move(request),
+                 answer = file_answer(pending, long_one)] {
+      try {
+        check_wanted(request.stop_token());
+        if (request.method() == "file.get") {
+          answer(get_file(*files, request.params()));
+        } else {
+          answer(answer_about_files(*files, request.method(), request.params(), request.stop_token()));
+        }
+      } catch (...) {
+        answer(current_failure());
+      }
+    };
+    run_file_work(Work(std::move(work)), long_one, on_close(*pending));
+  });
 }
 
-void Calls::run_file_work(Work work, bool long_one) {
+// What a thread for files calls with the outcome.
+std::function<void(Calls::FileAnswer)> Calls::file_answer(const std::shared_ptr<Pending>& pending, bool long_one) {
+  struct Given {
+    std::weak_ptr<Connection> connection;
+    std::shared_ptr<Pending> pending;
+    bool long_one;
+    std::optional<FileAnswer> answer;
+  };
+  const auto given = std::make_shared<Given>(Given{connection_.weak_from_this(), pending, long_one, {}});
+  // Made beforehand, so that nothing can fail when the work is done.
+  const auto passed_on = std::make_shared<Work>([given] {
+    const auto own = given->connection.lock();
+    if (!own) return;
+    own->on_own_thread([&] { own->calls().end_file_call(*given->pending, *given->answer, given->long_one); });
+  });
+  return [given, passed_on, address = connection_.loop_address()](FileAnswer answer) {
+    given->answer.emplace(std::move(answer));
+    address->post(std::move(*passed_on));
+  };
+}
+
+void Calls::end_file_call(Pending& pending, FileAnswer& answer, bool long_one) {
+  if (auto* file = std::get_if<OutgoingFile>(&answer)) {
+    send_file(pending, *file);
+  } else {
+    finish(pending, std::get_if<Response>(&answer), std::get_if<Failure>(&answer));
+  }
+  end_file_work(long_one);
+}
+
+void Calls::run_file_work(Work work, bool long_one, FairQueue::OnClose on_close) {
   if (!long_one) {
-    asio::post(*connection_.state().workers, std::move(work));
+    connection_.state().workers->post(connection_.work_origin(), std::move(work), on_close);
     return;
   }
   if (!file_work_) file_work_ = std::make_unique<std::deque<Work>>();
@@ -618,17 +749,15 @@ void Calls::end_file_work(bool long_one) {
 // A file that waits to be sent holds a descriptor, so the next one is not opened before.
 void Calls::begin_file_work() {
   if (file_work_->empty() || file_work_runs_ || connection_.out().has_file()) return;
-  file_work_runs_ = true;
-  Work work = std::move(file_work_->front());
+  connection_.state().workers->post(connection_.work_origin(), std::move(file_work_->front()));
   file_work_->pop_front();
-  asio::post(*connection_.state().workers, std::move(work));
+  file_work_runs_ = true;
 }
 
 void Calls::send_file(Pending& pending, OutgoingFile& answer) {
-  if (!self_) return;  // closed meanwhile
-  if (--running_ == 0) self_.reset();
+  uncount(pending);
   if (pending.answered || pending.id.empty()) return;
-  forget(pending, CallError(ErrorCode::failed_precondition, "the call is answered"));
+  forget(pending, answered_already);
   std::string& header = reply_header();
   write_reply(header, pending.id, answer.response, connection_.draining(), answer.file.length());
   connection_.append_head(header);

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 
 #include "event_loop.hpp"
 #include "file_calls.hpp"
@@ -45,6 +46,7 @@ class Calls {
   bool receives_file() const { return receiving_ && receiving_->file; }
   /// How much of it may be received in one go; 0: too little is there to make room for more.
   std::size_t room() const;
+  /// Null, and the call is refused: the server has no memory for that.
   char* prepare(std::size_t size);
   void commit(std::size_t size);
   void on_end(Header& scratch);
@@ -59,6 +61,10 @@ class Calls {
   std::size_t filling() const { return running_ - std::min(running_, open_); }
   /// The handler of a stream has more parts than it takes: nothing is read meanwhile.
   bool held_back() const { return held_ > 0; }
+  /// Bytes of the requests that handlers have, and of the one that is being received.
+  std::size_t memory() const { return under_way_ + (receiving_ ? receiving_->memory() : 0); }
+  std::size_t under_way() const { return under_way_; }
+  bool receiving() const { return receiving_ != nullptr; }
   /// When the last answer was given, by the loop's clock.
   std::int64_t last_answer() const { return last_answer_; }
   /// Little is left to send: handlers that write streams may go on.
@@ -75,6 +81,9 @@ class Calls {
  private:
   struct Pending {
     std::string id;
+    MemoryCharge memory;          // of the request, until its handler is done with it
+    std::shared_ptr<void> place;  // among all streams
+    bool counted = false;         // in running_ and under_way_
     std::stop_source stop;
     std::optional<Deadlines::iterator> deadline;
     std::shared_ptr<Stream> stream;
@@ -93,7 +102,8 @@ class Calls {
     bool begun = false;
     std::optional<Digest> sum;
     std::unique_ptr<IncomingFile> file;  // where the body goes, of file.put
-    std::string id;                      // of which
+    std::string id;                      // of a call that begins when the body is whole
+    std::size_t memory() const { return header.size() + body.size(); }
   };
 
   void fail_without_id(const CallError& error);
@@ -105,7 +115,14 @@ class Calls {
   void deliver(Pending& pending, Part part);
   void run(const Method& method, const CallHead& head, Request& request);
   std::shared_ptr<Pending> run_elsewhere(const Method& method, const CallHead& head, Request& request, bool open);
-  std::shared_ptr<Pending> begin(const CallHead& head, Request& request);
+  void run_on_thread(const Method& method, Request request, const std::shared_ptr<Pending>& pending);
+  template <class Start>
+  std::shared_ptr<Pending> begin(const CallHead& head, Request& request, Start start);
+  std::shared_ptr<Pending> count(const CallHead& head, Request& request);
+  void uncount(Pending& pending);
+  static FairQueue::OnClose on_close(const Pending& pending);
+  std::shared_ptr<void> take_stream_place(const Method& method);
+  std::size_t stream_room() const;
   std::shared_ptr<Pending> find(const std::string& id) const;
   void open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open);
   void send_part(const std::shared_ptr<Pending>& pending, Part& part);
@@ -121,12 +138,18 @@ class Calls {
   void append_reply(std::string_view header, const char* what, std::size_t size);
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
+  void check_memory(std::uint64_t size) const;
+  bool make_room(std::uint64_t size);
+  void refuse_received(const CallError& error);
   [[noreturn]] void refuse_body(const CallError& error, std::uint64_t size) const;
   void server_method(const CallHead& head, Request& request);
   void begin_put(const CallHead& head, const Header& header, Decoder& decoder);
   void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);
   void file_method(const CallHead& head, Request& request);
-  void run_file_work(Work work, bool long_one);
+  using FileAnswer = std::variant<Failure, Response, OutgoingFile>;
+  std::function<void(FileAnswer)> file_answer(const std::shared_ptr<Pending>& pending, bool long_one);
+  void end_file_call(Pending& pending, FileAnswer& answer, bool long_one);
+  void run_file_work(Work work, bool long_one, FairQueue::OnClose on_close);
   void begin_file_work();
   void end_file_work(bool long_one);
   void send_file(Pending& pending, OutgoingFile& answer);
@@ -136,7 +159,8 @@ class Calls {
   std::unique_ptr<Receiving> receiving_;
   using PendingCalls = std::unordered_map<std::string, std::shared_ptr<Pending>>;
   std::unique_ptr<PendingCalls> pending_;  // once there was one
-  std::size_t running_ = 0, open_ = 0, held_ = 0;
+  std::size_t running_ = 0, open_ = 0, held_ = 0, streams_ = 0;
+  std::size_t under_way_ = 0;  // bytes
   // File methods that open a file to send, or read one or a folder to its end: one at a time.
   std::unique_ptr<std::deque<Work>> file_work_;
   bool file_work_runs_ = false;

@@ -18,10 +18,22 @@ constexpr int blocks_per_turn = 4;                          // then the loop's o
 constexpr std::size_t hashed_block_size = 256 << 10;  // of a file whose SHA-256 is computed: as long as a MiB without
 constexpr int length_rounds = 20;  // of 50 ms, until what may be a length is a line: "q" is that of a small header, too
 constexpr int turns_per_drain = 64;
-constexpr std::size_t high_water = 1 << 20;   // unsent bytes above which a peer is not read any more
-constexpr std::size_t low_water = 256 << 10;  // and below which it is again
+constexpr int messages_per_look = 8;                // at the clock
+constexpr std::int64_t silent_for = 1000;           // milliseconds, before a connection may give way to a new one
+constexpr std::int64_t silent_inside_for = 30'000;  // the same for one that is inside of a message
+constexpr std::size_t high_water = 1 << 20;         // unsent bytes above which a peer is not read any more
+constexpr std::size_t low_water = 256 << 10;        // and below which it is again
 
 CallError login_required() { return CallError(ErrorCode::unauthenticated, "the login comes first"); }
+
+// Of the address that has a share of the threads: of none for Unix sockets, and for this machine's own address, from which
+// a proxy brings the connections of many peers.
+std::uint16_t shared_address_size(std::string_view peer) {
+  const std::size_t colon = peer.rfind(':');
+  if (colon == std::string_view::npos) return 0;
+  const std::string_view address = peer.substr(0, colon);
+  return address == "127.0.0.1" || address == "[::1]" ? 0 : static_cast<std::uint16_t>(colon);
+}
 
 bool would_block(int errno_value) {
   return errno_value == EAGAIN || errno_value == EWOULDBLOCK || errno_value == EINTR;
@@ -29,15 +41,19 @@ bool would_block(int errno_value) {
 
 }  // namespace
 
-Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer, Protocols protocols)
+Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, ConnectionPlace place, std::string peer,
+                       Protocols protocols)
     : loop_(loop),
       stream_(std::move(stream)),
+      place_(std::move(place)),
       peer_(std::move(peer)),
       protocols_(protocols),
       mode_(!protocols.echo && !protocols.http                       ? Mode::frames
             : protocols.echo && !protocols.frames && !protocols.http ? Mode::echo
                                                                      : Mode::undecided),
       decoder_(loop.state.options.max_header, loop.state.options.dialect),
+      id_(loop.state.next_connection++),
+      address_size_(shared_address_size(peer_)),
       admitted_(loop.state.options.dialect.login == Dialect::Login::none) {
   loop_.connection_opened();
 }
@@ -55,40 +71,87 @@ void Connection::start() {
   loop_.end_turn();
 }
 
+template <class Function>
+void Connection::guarded(Function work) noexcept {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    give_up(error.what());
+  } catch (...) {
+    give_up("an exception of an unknown type");
+  }
+}
+
+void Connection::give_up(const char* why) noexcept {
+  if (!open_) return;
+  try {
+    log(LogLevel::error, std::string("closed: ") + why);
+  } catch (...) {
+    // There is no memory for the line, either.
+  }
+  close();
+}
+
 void Connection::start_refused() {
+  const auto self = shared_from_this();
   loop_.refresh_clock();
   touch();
-  const std::uint64_t limit = loop_.state.options.max_connections;
-  refuse(ErrorCode::resource_exhausted, "too many connections, max_connections is " + std::to_string(limit),
-         limit_data(limit, limit + 1));
-  settle();
-  arm(shared_from_this());
+  guarded([this] {
+    const std::uint64_t limit = loop_.state.options.max_connections;
+    refuse(ErrorCode::resource_exhausted, "too many connections, max_connections is " + std::to_string(limit),
+           limit_data(limit, limit + 1));
+    settle();
+  });
+  arm(self);
   loop_.end_turn();
 }
 
 // `self` moves from handler to handler: no reference count is touched for the one wait that is usually out.
-void Connection::arm(std::shared_ptr<Connection> self) {
+void Connection::arm(std::shared_ptr<Connection> self) noexcept {
   Connection& connection = *self;
   if (!connection.open_) return;
   if (!connection.out_.empty() && !connection.writing_) {
     connection.writing_ = true;
-    connection.stream_.async_wait(asio::posix::stream_descriptor::wait_write, [self](asio::error_code error) mutable {
-      self->writing_ = false;
-      if (error) return;
-      self->on_writable();
-      arm(std::move(self));
-    });
+    if (!wait({self, asio::posix::stream_descriptor::wait_write})) return;
   }
-  if (!connection.reading_ && connection.may_read()) {
+  if (!connection.may_read()) {
+    // These clocks run only while the peer may send.
+    connection.head_.unlink();
+    connection.body_.unlink();
+  } else if (!connection.reading_) {
+    connection.watch_head();
+    connection.watch_body();
     connection.reading_ = true;
-    connection.stream_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                  [self = std::move(self)](asio::error_code error) mutable {
-                                    self->reading_ = false;
-                                    if (error) return;
-                                    self->on_readable();
-                                    arm(std::move(self));
-                                  });
+    wait({std::move(self), asio::posix::stream_descriptor::wait_read});
   }
+}
+
+// False: there is no memory for the wait, and the connection is closed.
+bool Connection::wait(Wait wait) noexcept {
+  asio::posix::stream_descriptor& stream = wait.self->stream_;
+  const auto direction = wait.direction;
+  try {
+    stream.async_wait(direction, std::move(wait));
+    return true;
+  } catch (const std::exception& error) {
+    if (wait.self) wait.self->give_up(error.what());  // Asio had not moved it yet
+    return false;
+  }
+}
+
+void Connection::woken(std::shared_ptr<Connection> self, asio::posix::stream_descriptor::wait_type direction,
+                       asio::error_code error) {
+  Connection& connection = *self;
+  EventLoop& loop = connection.loop_;
+  const bool readable = direction == asio::posix::stream_descriptor::wait_read;
+  (readable ? connection.reading_ : connection.writing_) = false;
+  if (error == asio::error::operation_aborted) return;
+  connection.guarded([&] {
+    if (error) throw asio::system_error(error);
+    readable ? connection.on_readable() : connection.on_writable();
+  });
+  arm(std::move(self));
+  loop.end_turn();
 }
 
 void Connection::on_readable() {
@@ -100,7 +163,6 @@ void Connection::on_readable() {
     read_turn();
     settle();
   }
-  loop_.end_turn();
 }
 
 void Connection::on_writable() {
@@ -108,26 +170,27 @@ void Connection::on_writable() {
   loop_.refresh_clock();
   settle();
   if (open_ && loop_.draining) drain();
-  loop_.end_turn();
 }
 
 void Connection::drain() {
   const auto self = shared_from_this();
-  Turn turn = may_read() ? Turn::more : Turn::paused;
-  for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
-  const bool between_messages = turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle();
-  if (loop_.now >= loop_.streams_end) calls_.end_streams();
-  const bool asked_lately = loop_.now - calls_.last_answer() < EventLoop::drain_linger;
-  if (between_messages && quiescent() && !asked_lately) finish();
-  settle();
+  guarded([this] {
+    Turn turn = may_read() ? Turn::more : Turn::paused;
+    for (int i = 0; i < turns_per_drain && turn == Turn::more; ++i) turn = read_turn();
+    const bool between_messages = turn == Turn::blocked && !leaving_now_ && !ended_ && decoder_.idle();
+    if (loop_.now >= loop_.streams_end) calls_.end_streams();
+    const bool asked_lately = loop_.now - calls_.last_answer() < EventLoop::drain_linger;
+    if (between_messages && quiescent() && !asked_lately) finish();
+    settle();
+  });
   arm(self);
 }
 
 void Connection::on_timeout(Timeout timeout) {
   const auto self = shared_from_this();
-  switch (timeout) {
-    case Timeout::quiet:
-      quiet_.unlink();
+  if (timeout == Timeout::quiet) {
+    quiet_.unlink();
+    guarded([this] {
       if (mode_ == Mode::undecided) {
         decide(true);
       } else if (decoder_.in_object()) {
@@ -139,20 +202,26 @@ void Connection::on_timeout(Timeout timeout) {
         stopped_ = true;  // there is an event to take, as soon as it may be taken
       }
       settle();
-      arm(self);
-      return;
-    case Timeout::idle:
-      if (mode_ == Mode::echo && out_.empty()) {  // a person may be typing
-        touch();
-        return;
-      }
-      log(LogLevel::warning, "closed: no progress for idle_timeout" + progress());
-      break;
-    case Timeout::head:
-      log(LogLevel::warning, "closed: a head was not complete within header_timeout" + decoder_.unfinished());
-      break;
-    case Timeout::leaving: break;
+    });
+    arm(self);
+    return;
   }
+  if (timeout == Timeout::body && body_rate() >= options().min_body_rate) {
+    body_.unlink();
+    watch_body();
+    return;
+  }
+  if (timeout == Timeout::idle && mode_ == Mode::echo && out_.empty()) {  // a person may be typing
+    touch();
+    return;
+  }
+  guarded([&] {
+    if (timeout == Timeout::idle) log(LogLevel::warning, "closed: no progress for idle_timeout" + progress());
+    if (timeout == Timeout::head) {
+      log(LogLevel::warning, "closed: a head was not complete within header_timeout" + decoder_.unfinished());
+    }
+    if (timeout == Timeout::body) log(LogLevel::warning, slow_body());
+  });
   close();
 }
 
@@ -268,6 +337,7 @@ Connection::Turn Connection::receive_body() {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(decoder_.body_left(), room));
     try {
       char* const block = own_block ? calls_.prepare(size) : loop_.file_block();
+      if (block == nullptr) return Turn::more;
       const ssize_t count = ::recv(stream_.native_handle(), block, size, MSG_DONTWAIT);
       if (count < 0) return would_block(errno) ? Turn::blocked : lost(errno);
       if (count == 0) {
@@ -367,10 +437,20 @@ Connection::Turn Connection::process() {
 // Whether to go on with what follows in the same bytes.
 Connection::Turn Connection::next_turn() {
   if (!open_) return Turn::closed;
-  if (may_read()) return Turn::more;
+  const bool turn_is_over = ++messages_ % messages_per_look == 0 && loop_.turn_is_over();
+  if (may_read() && !turn_is_over) return Turn::more;
   decoder_.retain();
   stopped_ = true;
+  if (turn_is_over && !yielded_) {
+    loop_.yield(shared_from_this());
+    yielded_ = true;
+  }
   return Turn::paused;
+}
+
+void Connection::resume() {
+  yielded_ = false;
+  end_turn();
 }
 
 void Connection::watch_head() {
@@ -379,9 +459,28 @@ void Connection::watch_head() {
   if (decoder_.in_text()) loop_.quiet.touch(quiet_, loop_.now);
 }
 
+// Of a call: it is kept in memory, or keeps the name of a file from others. An upload of a script may take its time.
+void Connection::watch_body() {
+  if (in_conversation_ || body_.linked() || decoder_.body_left() == 0) return;
+  body_mark_ = decoder_.offset();
+  loop_.bodies.touch(body_, loop_.now);
+}
+
+// Bytes a second since watch_body().
+std::uint64_t Connection::body_rate() const {
+  return (decoder_.offset() - body_mark_) / static_cast<std::uint64_t>(EventLoop::body_window);
+}
+
+std::string Connection::slow_body() const {
+  return "closed: " + std::to_string(body_rate()) + " bytes a second of a body over " +
+         std::to_string(EventLoop::body_window) + " s, min_body_rate is " + std::to_string(options().min_body_rate) +
+         progress();
+}
+
 void Connection::unwatch() {
   head_.unlink();
   quiet_.unlink();
+  body_.unlink();
 }
 
 void Connection::begin_message() {
@@ -409,8 +508,10 @@ Deadlines::iterator Connection::add_deadline(std::uint64_t milliseconds, const s
 
 void Connection::on_deadline(const std::string& id) {
   const auto self = shared_from_this();
-  calls_.expire(std::string(id));
-  settle();
+  guarded([&] {
+    calls_.expire(std::string(id));
+    settle();
+  });
   arm(self);
 }
 
@@ -418,51 +519,61 @@ void Connection::on_own_thread(const std::function<void()>& work) {
   if (!open_) return;
   const auto self = shared_from_this();
   loop_.refresh_clock();
-  try {
-    work();
-  } catch (const CallError& error) {
-    refuse(error);
-  } catch (const std::exception& error) {  // of an answer that cannot be put into words
-    refuse(ErrorCode::internal_error, error.what());
-  }
-  if (!loop_.gathering()) {
-    end_turn();
-    loop_.end_turn();
-  } else if (!touched_) {
-    touched_ = true;
+  guarded([&] {
+    try {
+      work();
+    } catch (const CallError& error) {
+      refuse(error);
+    } catch (const std::exception& error) {  // an answer that has no text
+      refuse(ErrorCode::internal_error, error.what());
+    }
+    if (!loop_.gathering() || touched_) return;
     loop_.touched(self);
-  }
+    touched_ = true;
+  });
+  if (loop_.gathering()) return;
+  end_turn();
+  loop_.end_turn();
 }
 
 void Connection::end_turn() {
   touched_ = false;
   if (!open_) return;
-  settle();
-  if (open_ && loop_.draining) drain();
+  guarded([this] {
+    settle();
+    if (open_ && loop_.draining) drain();
+  });
   arm(shared_from_this());
 }
 
-void Connection::wait_for(std::function<void()> work, std::function<void()> then) {
+void Connection::wait_for(std::function<void()> work, std::function<void()> then, FairQueue::OnClose on_close) {
+  // Made before the work is done, so that its end cannot fail to be told.
+  struct Waiting {
+    std::shared_ptr<Connection> self;
+    std::function<void()> work, then;
+    std::optional<CallError> failure;
+  };
+  const auto waiting = std::make_shared<Waiting>(Waiting{shared_from_this(), std::move(work), std::move(then), {}});
+  Work ended([waiting] {
+    Connection& connection = *waiting->self;
+    connection.waiting_ = false;
+    connection.on_own_thread([&] {
+      connection.touch();
+      waiting->failure ? connection.refuse(*waiting->failure) : waiting->then();
+    });
+  });
+  auto task = [waiting, ended = std::move(ended), address = loop_address()]() mutable {
+    try {
+      waiting->work();
+    } catch (const CallError& error) {
+      waiting->failure.emplace(error);
+    } catch (const std::exception& error) {
+      waiting->failure.emplace(ErrorCode::internal_error, error.what());
+    }
+    address->post(std::move(ended));
+  };
+  loop_.state.workers->post(work_origin(), Work(std::move(task)), on_close);
   waiting_ = true;
-  asio::post(*loop_.state.workers,
-             [self = shared_from_this(), work = std::move(work), then = std::move(then)]() mutable {
-               std::optional<CallError> failure;
-               try {
-                 work();
-               } catch (const CallError& error) {
-                 failure.emplace(error);
-               } catch (const std::exception& error) {
-                 failure.emplace(ErrorCode::internal_error, error.what());
-               }
-               EventLoop& loop = self->loop_;
-               asio::post(loop.io, [self = std::move(self), then = std::move(then), failure = std::move(failure)] {
-                 self->waiting_ = false;
-                 self->on_own_thread([&] {
-                   self->touch();
-                   failure ? self->refuse(*failure) : then();
-                 });
-               });
-             });
 }
 
 Connection::Resume Connection::pause() {
@@ -489,12 +600,54 @@ void Connection::settle() {
     process();
     flush();
   }
+  if (accounted_ > 0 || !out_.empty() || calls_.receiving() || !decoder_.idle()) account();
+  if (queues_work_) hold_work();
+}
+
+// What this connection holds, but for the requests that handlers have, counts for the whole server.
+void Connection::account() {
+  const std::uint64_t bytes = open_ ? out_.memory() + calls_.memory() - calls_.under_way() + decoder_.memory() : 0;
+  if (bytes == accounted_) return;
+  loop_.state.memory->add(bytes - accounted_);  // modulo 2^64
+  accounted_ = bytes;
+}
+
+// What this connection has queued for other threads starts when there is room for its results.
+void Connection::hold_work() {
+  const bool held = held_ || out_.has_file();
+  if (held == work_held_) return;
+  work_held_ = held;
+  loop_.state.hold_work(id_, held);
+}
+
+bool Connection::may_give_way() const {
+  if (!quiescent() || waiting_ || leaving_now_) return false;
+  const std::int64_t silent = loop_.now - idle_.since(), needed = decoder_.idle() ? silent_for : silent_inside_for;
+  return silent >= needed;
+}
+
+void Connection::give_way() {
+  const auto self = shared_from_this();
+  guarded([this] {
+    log(LogLevel::warning, "closed for a new connection: this one was silent the longest, max_connections is " +
+                               std::to_string(options().max_connections) + progress());
+  });
+  close();
 }
 
 bool Connection::may_read() {
   held_ = out_.memory() > (held_ ? low_water : high_water);
-  return !held_ && !waiting_ && !out_.has_file() && !ended_ && !calls_.held_back() &&
-         calls_.filling() < loop_.state.options.max_in_flight;
+  return !held_ && !waiting_ && !yielded_ && !out_.has_file() && !ended_ &&
+         (calls_.in_flight() == 0 || may_start_calls());
+}
+
+bool Connection::may_start_calls() const {
+  return !calls_.held_back() && calls_.filling() < options().max_in_flight && !crowded();
+}
+
+// Handlers have so much of this connection that nothing more is taken, until one is done. A body alone always has room.
+bool Connection::crowded() const {
+  return calls_.under_way() > 0 && calls_.memory() + out_.memory() >= loop_.state.options.max_connection_memory;
 }
 
 void Connection::refuse(ErrorCode code, const std::string& message, const std::string& data) {
@@ -579,7 +732,7 @@ void Connection::flush() {
   if (ended_) close();
 }
 
-void Connection::close() {
+void Connection::close() noexcept {
   if (!open_) return;
   const auto self = weak_from_this().lock();  // the last other one may go with the calls
   open_ = false;
@@ -587,12 +740,16 @@ void Connection::close() {
   head_.unlink();
   leaving_.unlink();
   quiet_.unlink();
+  body_.unlink();
   out_.clear();
   paused_.reset();
   calls_.cancel_all();
   if (conversation_) conversation_->abandon();
+  account();
+  if (queues_work_) loop_.state.drop_work(id_);
   asio::error_code ignored;
   stream_.close(ignored);
+  place_.release();
   loop_.connection_closed();
 }
 

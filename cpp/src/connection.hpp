@@ -24,7 +24,7 @@ class Conversation;
 /// Lives in the handlers that wait for it; belongs to one loop, and runs on its thread only.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  enum class Timeout : std::uint8_t { head, idle, leaving, quiet };
+  enum class Timeout : std::uint8_t { head, idle, leaving, quiet, body };
 
   // What a turn ended with.
   enum class Turn : std::uint8_t {
@@ -34,7 +34,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     closed,
   };
 
-  Connection(EventLoop& loop, asio::posix::stream_descriptor stream, std::string peer, Protocols protocols);
+  Connection(EventLoop& loop, asio::posix::stream_descriptor stream, ConnectionPlace place, std::string peer,
+             Protocols protocols);
   ~Connection();
 
   void start();
@@ -43,10 +44,16 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Uses up what has arrived already, then closes at the next place between two messages; a caller that was answered a
   /// moment ago is about to ask again, and then told to go elsewhere.
   void drain();
-  /// Closes without a word: the server is gone.
+  /// Closes at once: the server is gone.
   void abandon() { close(); }
   /// Closes, with one line in the log; `quiet` ends what may be a raw text.
   void on_timeout(Timeout timeout);
+
+  /// Another turn, after one that took too long.
+  void resume();
+  /// Nothing is under way, and nothing has come for a while: may be closed for a new one.
+  bool may_give_way() const;
+  void give_way();
 
   // For its Conversation.
   const ServerOptions& options() const { return loop_.state.options; }
@@ -79,14 +86,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_deadline(const std::string& id);
   /// A turn of this thread that began elsewhere; nothing if it is closed by now.
   void on_own_thread(const std::function<void()>& work);
-  /// Sends what the turn has brought, and goes on.
+  /// Sends what the turn has brought, and continues.
   void end_turn();
   std::shared_ptr<LoopAddress> loop_address() const { return loop_.address; }
   /// Answers, and closes: what still comes is read for a while and dropped.
   void end_with(std::string_view id, const Failure& failure);
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
-  /// of `work` is a refusal instead.
-  void wait_for(std::function<void()> work, std::function<void()> then);
+  /// of `work` is a refusal instead. `on_close`: what becomes of it if the connection is closed before it begins.
+  void wait_for(std::function<void()> work, std::function<void()> then,
+                FairQueue::OnClose on_close = FairQueue::OnClose::drop);
   /// Reads nothing until the function that it returns was called, from any thread, once; what that was given then runs on
   /// this connection's thread, if it is still open.
   using Resume = std::function<void(std::function<void()> then)>;
@@ -100,11 +108,30 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const std::string& peer() const { return peer_; }
   /// The same without its port.
   std::string host() const { return peer_.substr(0, peer_.rfind(':')); }
+  /// Whose work it is that this connection queues.
+  WorkOrigin work_origin() {
+    queues_work_ = true;
+    return {id_, std::string_view(peer_).substr(0, address_size_)};
+  }
 
  private:
   enum class Mode : std::uint8_t { undecided, frames, echo, http };
 
-  static void arm(std::shared_ptr<Connection> self);
+  // What the loop calls when the socket is ready.
+  struct Wait {
+    void operator()(asio::error_code error) { woken(std::move(self), direction, error); }
+    std::shared_ptr<Connection> self;
+    asio::posix::stream_descriptor::wait_type direction;
+  };
+
+  static void woken(std::shared_ptr<Connection> self, asio::posix::stream_descriptor::wait_type direction,
+                    asio::error_code error);
+  static void arm(std::shared_ptr<Connection> self) noexcept;
+  static bool wait(Wait wait) noexcept;
+  // Runs a part of a turn: what it throws closes this connection, and nothing else.
+  template <class Function>
+  void guarded(Function work) noexcept;
+  void give_up(const char* why) noexcept;
   void on_readable();
   void on_writable();
   Turn read_turn();
@@ -132,15 +159,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool quiescent() const { return out_.empty() && calls_.in_flight() == 0; }
   void touch() { loop_.idle.touch(idle_, loop_.now); }
   void watch_head();
+  void watch_body();
+  std::uint64_t body_rate() const;
+  std::string slow_body() const;
   void unwatch();
-  void close();
+  void account();
+  void hold_work();
+  bool may_start_calls() const;
+  bool crowded() const;
+  void close() noexcept;
   std::string progress() const;
   void add_to_first(std::string_view bytes);
 
   EventLoop& loop_;
   asio::posix::stream_descriptor stream_;
+  ConnectionPlace place_;
   std::string peer_;
-  TimerHook idle_{this}, head_{this}, leaving_{this}, quiet_{this};
+  TimerHook idle_{this}, head_{this}, leaving_{this}, quiet_{this}, body_{this};
   Protocols protocols_;
   Mode mode_;
   Decoder decoder_;
@@ -148,8 +183,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Conversation> conversation_;  // once there is one
   std::unique_ptr<Buffer> first_;               // bytes before it is known what they are; the head of an HTTP request
   OutQueue out_;
+  const std::uint64_t id_;
   std::uint64_t discarded_ = 0;
-  int quiet_rounds_ = 0;  // without data, of what may be one byte of text
+  std::uint64_t body_mark_ = 0;       // place in the stream where the rate of a body is measured from
+  std::uint64_t accounted_ = 0;       // bytes of the server's memory that are in use here
+  int quiet_rounds_ = 0;              // without data, of what may be one byte of text
+  const std::uint16_t address_size_;  // of the address in peer_ that has a share, see work_origin()
+  std::uint8_t messages_ = 0;         // since the clock was looked at
   bool open_ = true;
   bool admitted_;
   bool reading_ = false, writing_ = false;  // a wait is out
@@ -161,6 +201,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool held_ = false;                       // too much unsent
   std::shared_ptr<Connection> paused_;      // lives until it goes on
   bool touched_ = false;                    // the loop will end its turn
+  bool yielded_ = false;                    // the loop will give it another turn
+  bool queues_work_ = false;                // some queue knows it
+  bool work_held_ = false;                  // and starts nothing of it
 };
 
 }  // namespace framecall

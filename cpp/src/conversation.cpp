@@ -303,7 +303,7 @@ void Conversation::publish() {
   }
   const auto upload = std::make_shared<FileStore::Upload>(std::move(*upload_));
   upload_.reset();
-  connection_.wait_for([upload] { upload->publish(); }, [stored, upload] { stored(*upload); });
+  connection_.wait_for([upload] { upload->publish(); }, [stored, upload] { stored(*upload); }, FairQueue::OnClose::run);
 }
 
 void Conversation::send_file(const std::string& name) {

@@ -4,7 +4,6 @@
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <asio/thread_pool.hpp>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -20,11 +19,14 @@
 #include <vector>
 
 #include "command_runner.hpp"
+#include "fair_queue.hpp"
 #include "framecall/header.hpp"
 #include "framecall/server_options.hpp"
 #include "lead.hpp"
 #include "login_queue.hpp"
+#include "memory_budget.hpp"
 #include "work.hpp"
+#include "worker_threads.hpp"
 
 namespace framecall {
 
@@ -39,6 +41,8 @@ class TimerHook {
   ~TimerHook() { unlink(); }
 
   bool linked() const { return next_ != nullptr; }
+  /// The time of the last touch.
+  std::int64_t since() const { return since_; }
   void unlink() {
     if (next_ == nullptr) return;
     previous_->next_ = next_;
@@ -49,7 +53,7 @@ class TimerHook {
  private:
   friend class TimerList;
   TimerHook *previous_ = nullptr, *next_ = nullptr;
-  std::int64_t due_ = 0;
+  std::int64_t due_ = 0, since_ = 0;
   Connection* owner_;
 };
 
@@ -66,6 +70,7 @@ class TimerList {
   /// (Re)starts the hook's time.
   void touch(TimerHook& hook, std::int64_t now) {
     hook.unlink();
+    hook.since_ = now;
     hook.due_ = duration_ > 0 ? now + duration_ : never;
     hook.previous_ = root_.previous_;
     hook.next_ = &root_;
@@ -75,9 +80,13 @@ class TimerList {
   bool empty() const { return root_.next_ == &root_; }
   std::int64_t first_due() const { return empty() ? never : root_.next_->due_; }
   Connection* first() const { return root_.next_->owner_; }
-  std::vector<Connection*> owners() const {
+  std::vector<Connection*> owners() const { return oldest(SIZE_MAX); }
+  /// At most `count` of them, those that were touched first in front.
+  std::vector<Connection*> oldest(std::size_t count) const {
     std::vector<Connection*> all;
-    for (const TimerHook* hook = root_.next_; hook != &root_; hook = hook->next_) all.push_back(hook->owner_);
+    for (const TimerHook* hook = root_.next_; hook != &root_ && all.size() < count; hook = hook->next_) {
+      all.push_back(hook->owner_);
+    }
     return all;
   }
 
@@ -92,36 +101,84 @@ std::string health_text(bool draining);
 /// When calls are late, and whose: rare enough for a tree.
 using Deadlines = std::multimap<std::int64_t, std::pair<Connection*, std::string>>;
 
+/// Streams under way, of one kind. Thread-safe.
+class StreamPlaces : public std::enable_shared_from_this<StreamPlaces> {
+ public:
+  /// `name`: of the limit, for errors. `share`: how many of them one address may have.
+  StreamPlaces(const char* name, std::size_t most, std::size_t share) : name_(name), most_(most), share_(share) {}
+  /// Until the last pointer is gone. Throws CallError(resource_exhausted).
+  std::shared_ptr<void> take(std::string_view address);
+  std::size_t share() const { return share_; }
+  const char* name() const { return name_; }
+
+ private:
+  void give_back(const std::string& address);
+
+  const char* const name_;
+  const std::size_t most_, share_;
+  std::mutex mutex_;
+  std::size_t count_ = 0;
+  std::map<std::string, std::size_t, std::less<>> by_address_;
+};
+
 /// What all threads of a server share.
 struct ServerState {
-  explicit ServerState(ServerOptions given) : options(std::move(given)) {}
+  explicit ServerState(ServerOptions given);
   void log(LogLevel level, std::string_view line);
+  /// Logs an exception that ended nothing.
+  void report(const char* where, const char* what) noexcept;
   /// Starts the threads that these options need.
   void start_threads();
-  /// One of max_streams; given back when the last pointer goes. Throws CallError(resource_exhausted).
-  std::shared_ptr<void> take_stream_place();
+  /// What a connection has in the queues starts only while it is not held, and is destroyed when it is dropped.
+  void hold_work(std::uint64_t connection, bool held);
+  void drop_work(std::uint64_t connection);
+  /// How many of `count` one connection, or one address, may use.
+  std::size_t share_of(std::size_t count) const;
   /// What `rpc.stats` answers.
   Json stats() const;
 
   ServerOptions options;
   std::atomic<std::size_t> connection_count{0};
+  std::atomic<std::uint64_t> next_connection{0};
   std::atomic<std::uint64_t> connections{0}, calls{0}, failed_calls{0}, uploads{0};  // since the start
   std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
-  // Where may be waited, so that no event loop does: for the disk and slow sums; in handlers; in those of streams, each of
-  // which has a thread as long as it lasts.
-  std::optional<asio::thread_pool> workers, pool, stream_threads;
+  std::shared_ptr<MemoryBudget> memory;
+  std::shared_ptr<StreamPlaces> streams, streams_on_threads;
+  // Threads that may wait, so that no event loop does: for the disk and slow sums; in handlers; in handlers that stream, each
+  // of which has a thread as long as it lasts.
+  std::optional<WorkerThreads> workers, pool, stream_threads;
   std::unique_ptr<LoginQueue> logins;       // in a dialect that has some
   std::unique_ptr<CommandRunner> commands;  // with a table of them
-  std::atomic<std::size_t> streams{0};
+  FairQueue batch_calls;                    // for those who have the lock of the Batch
   std::mutex log_mutex;
+};
+
+/// One of the open connections of a server, counted from accept() to the end of the Connection.
+class ConnectionPlace {
+ public:
+  explicit ConnectionPlace(ServerState& state) : state_(&state), number_(++state.connection_count) {}
+  ConnectionPlace(ConnectionPlace&& other) noexcept
+      : state_(std::exchange(other.state_, nullptr)), number_(other.number_) {}
+  ConnectionPlace& operator=(ConnectionPlace&&) = delete;
+  ~ConnectionPlace() { release(); }
+  /// How many there were with this one, when it came.
+  std::size_t number() const { return number_; }
+  void release() {
+    if (ServerState* const state = std::exchange(state_, nullptr)) --state->connection_count;
+  }
+
+ private:
+  ServerState* state_;
+  std::size_t number_;
 };
 
 /// The way to a loop for those who may outlive it: answers that are given when the server is gone, go nowhere.
 class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
  public:
   explicit LoopAddress(EventLoop& loop) : loop_(&loop) {}
-  /// Runs it on the loop's thread, later, together with what else was posted until then; dropped if the loop is gone.
-  void post(Work work);
+  /// Runs it on the loop's thread, later, together with what else was posted until then; dropped if the loop is gone. Never
+  /// fails: while there is no memory for it, it waits for some, as somebody waits for the answer.
+  void post(Work work) noexcept;
   void retire();
   /// For the loop's thread: runs what was posted.
   void run();
@@ -131,6 +188,8 @@ class LoopAddress : public std::enable_shared_from_this<LoopAddress> {
 
  private:
   void wake();
+  template <class Function>
+  static void insist(Function function);
 
   std::mutex mutex_;
   EventLoop* loop_;
@@ -147,6 +206,8 @@ class EventLoop {
   static constexpr std::int64_t drain_linger = 250;
   /// Milliseconds that a draining server leaves to calls that stream, which may be endless.
   static constexpr std::int64_t stream_grace = 1000;
+  /// Seconds over which the rate of a body is measured.
+  static constexpr std::int64_t body_window = 30;
 
   explicit EventLoop(ServerState& state);
   /// Closes what is still open.
@@ -162,21 +223,32 @@ class EventLoop {
   /// No more connections will come, and those that are there end at the next place between two messages. Calls
   /// `on_finished` after the last one.
   void drain();
-  /// Closes all connections and so tells every handler, when the thread has ended.
+  /// Closes all connections and so cancels every call, when the thread has ended.
   void abandon();
   void connection_opened() { ++connections_; }
   void connection_closed();
+  /// Called by run() when it starts, and again after an exception that nothing else has caught: it waits for events that
+  /// are waited for no more. Before run().
+  void on_recovery(std::function<void()> wait_again) { wait_again_.push_back(std::move(wait_again)); }
 
   /// Reads the clock, once per turn: milliseconds of no particular origin.
   void refresh_clock();
   /// Makes sure that the timer wakes up in time for the first deadline.
   void arm_timer();
-  /// The same, and sees to what was left in the Batch: the end of every turn.
+  /// The same, and starts the batch if there are calls for it: the end of every turn.
   void end_turn();
+  /// This turn has lasted long enough: the other connections wait. Reads the clock.
+  bool turn_is_over();
+  /// A connection ends its turn before it is done, and will get another one behind those of others.
+  void yield(std::shared_ptr<Connection> connection);
+  /// Closes the connection that has been silent for the longest time, if one has been silent for long. True: it did.
+  bool make_place();
   /// Many turns of connections in one: each of them sends once, at the end. In between, touched() notes whom it concerns.
   void gather(std::vector<Work>& turns);
   bool gathering() const { return gathering_; }
   void touched(std::shared_ptr<Connection> connection) { touched_.push_back(std::move(connection)); }
+  /// Runs it; what it throws is logged.
+  void guarded(const std::function<void()>& work);
   /// For the next part of a body on its way to a file.
   char* file_block();
 
@@ -186,6 +258,7 @@ class EventLoop {
   TimerList heads;    ///< those with an unfinished head, by its first byte
   TimerList leaving;  ///< those that were told the last word
   TimerList quiet;    ///< those that may have said something whole: a raw text has no end
+  TimerList bodies;   ///< those that receive the body of a call
   Deadlines deadlines;
   std::int64_t now = 0;
   bool draining = false;
@@ -198,17 +271,22 @@ class EventLoop {
   std::shared_ptr<LoopAddress> address = std::make_shared<LoopAddress>(*this);
 
  private:
+  void run_handlers();
   void on_timer();
   void begin_batch();
   void run_batch();
+  void run_batch_calls();
   void drain_connections();
   void finish();
 
   std::unique_ptr<char[]> file_block_;
   std::vector<std::shared_ptr<Connection>> touched_;
+  std::vector<std::function<void()>> wait_again_;
   bool gathering_ = false;
   Lead lead_;
   bool batch_due_ = false;
+  std::size_t yielding_ = 0;
+  std::int64_t turn_began_ = 0;  // in nanoseconds; 0: nobody has looked at the clock since
   std::size_t connections_ = 0;
   std::int64_t timer_due_ = TimerList::never, next_drain_ = TimerList::never;
   asio::steady_timer timer_{io};

@@ -77,14 +77,22 @@ Router::Router() {
   server_method("file.stat", "size and time of a file; with partial, the bytes of a cut-off file.put",
                 {{"name", true, text}, {"partial", false, flag}});
   server_method("file.remove", "removes a file", {{"name", true, text}});
-  on("rpc.discover", [this] { return discover(); }).summary = "the OpenRPC document of this server";
+  on("rpc.discover", [this] { return discovery(); }).summary = "the OpenRPC document of this server";
   own_names_only_ = true;
 }
 
 Method& Router::on_later(std::string name, std::function<void(Request, Responder)> function) {
+  return add_later(std::move(name), std::move(function), Method::Where::later);
+}
+
+Method& Router::on_batch(std::string name, std::function<void(Request, Responder)> function) {
+  return add_later(std::move(name), std::move(function), Method::Where::batch);
+}
+
+Method& Router::add_later(std::string name, std::function<void(Request, Responder)> function, Method::Where where) {
   Method method;
   method.name = std::move(name);
-  method.where = Method::Where::later;
+  method.where = where;
   method.later = [function = std::move(function)](Request request, Responder reply, const std::shared_ptr<Stream>&) {
     function(std::move(request), std::move(reply));
   };
@@ -125,14 +133,25 @@ const Method* Router::find(std::string_view name) const {
   return found != methods_.end() ? &found->second : nullptr;
 }
 
-bool Router::has_pool_methods() const { return has_on_pool(false); }
+bool Router::has_pool_methods() const { return has(Method::Where::pool, false); }
 
-bool Router::has_stream_methods() const { return has_on_pool(true); }
+bool Router::has_stream_methods() const { return has(Method::Where::pool, true); }
 
-bool Router::has_on_pool(bool streams) const {
-  return std::any_of(methods_.begin(), methods_.end(), [streams](const auto& entry) {
-    return entry.second.where == Method::Where::pool && entry.second.streams == streams;
+bool Router::has_batch_methods() const { return has(Method::Where::batch, false); }
+
+bool Router::has(Method::Where where, bool streams) const {
+  return std::any_of(methods_.begin(), methods_.end(), [where, streams](const auto& entry) {
+    return entry.second.where == where && entry.second.streams == streams;
   });
+}
+
+// Made once: it takes as long as a thousand small calls.
+Response Router::discovery() const {
+  Response response;
+  const std::lock_guard lock(discovery_mutex_);
+  if (discovery_.empty()) discovery_ = dump_json(discover());
+  response.result = discovery_;
+  return response;
 }
 
 Json Router::discover() const {

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <mutex>
 #include <stdexcept>
 #include <system_error>
@@ -48,6 +49,17 @@ ServerOptions checked(ServerOptions options) {
                                   " bytes, too few for a refusal; use 3 digits or more");
     }
   }
+  if (!options.router) options.router = std::make_shared<const Router>();
+  if (options.router->has_batch_methods() && !options.batch) {
+    throw std::invalid_argument("ServerOptions::batch: methods of Router::on_batch() need one");
+  }
+  if (options.peer_share < 1 || options.peer_share > 100) {
+    throw std::invalid_argument("ServerOptions::peer_share: expected 1 .. 100 percent, got " +
+                                std::to_string(options.peer_share));
+  }
+  if (options.max_memory == 0) options.max_memory = default_max_memory();
+  options.max_connection_memory = std::max(options.max_connection_memory, options.max_body);
+  options.max_memory = std::max(options.max_memory, options.max_body);
   return options;
 }
 
@@ -85,7 +97,6 @@ Protocols Protocols::named(const std::vector<std::string>& names) {
 class Server::Implementation {
  public:
   explicit Implementation(ServerOptions options) : state_(checked(std::move(options))), loops_(make_loops(state_)) {
-    if (!state_.options.router) state_.options.router = std::make_shared<const Router>();
     running_loops_ = loops_.size();
     for (auto& loop : loops_) {
       loop->on_finished = [this] {
@@ -100,7 +111,7 @@ class Server::Implementation {
     state_.logins.reset();
     state_.commands.reset();
     for (auto* threads : {&state_.workers, &state_.pool, &state_.stream_threads}) {
-      if (*threads) (*threads)->join();  // their last words go to loops that still exist
+      threads->reset();  // joined while the loops exist, to which they post
     }
   }
 
@@ -148,13 +159,10 @@ class Server::Implementation {
     // the caller's mask. The kernel gives the program's signals to its main thread as long as that one takes them.
     catch_file_size_signal();
     state_.start_threads();
+    first().on_recovery([this] { wait_for_all(); });
     for (auto& loop : loops_) {
       for (std::size_t i = 0; i < loop->thread_count(); ++i) threads_.emplace_back([&loop = *loop] { loop.run(); });
     }
-    for (auto& listener : listeners_) {
-      asio::post(first().io, [this, &listener = *listener] { wait_for_connections(listener); });
-    }
-    for (auto& service : udp_) asio::post(first().io, [&service = *service] { service.start(); });
   }
 
   void drain() {
@@ -199,7 +207,11 @@ class Server::Implementation {
   }
 
   void run() {
-    asio::signal_set signals(first().io, SIGTERM, SIGINT);
+    asio::signal_set signals(first().io, SIGTERM, SIGINT), harmless(first().io);
+    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2}) {  // they would end a program that does not handle them itself
+      struct sigaction action{};
+      if (::sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) harmless.add(number);
+    }
     // Where the program has blocked them, one that came before is taken now, and one that comes later harms nobody.
     sigset_t both, before;
     ::sigemptyset(&both);
@@ -207,6 +219,7 @@ class Server::Implementation {
     ::sigaddset(&both, SIGINT);
     ::pthread_sigmask(SIG_UNBLOCK, &both, &before);
     wait_for_signals(signals);
+    log_signals(harmless);
     start();
     wait();
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -228,6 +241,7 @@ class Server::Implementation {
     asio::steady_timer pause;
     std::string path;
     Protocols protocols;
+    bool waiting = false;  // for a connection, or for the end of a pause
   };
 
   static std::vector<std::unique_ptr<EventLoop>> make_loops(ServerState& state) {
@@ -265,17 +279,30 @@ class Server::Implementation {
   }
 
   void wait_for_connections(Listener& listener) {
+    if (listener.waiting || !listener.stream.is_open()) return;
     listener.stream.async_wait(asio::posix::stream_descriptor::wait_read, [this, &listener](asio::error_code error) {
-      if (error) return;
-      if (accept_some(listener)) {
-        wait_for_connections(listener);
-        return;
-      }
-      listener.pause.expires_after(pause_without_descriptors);
-      listener.pause.async_wait([this, &listener](asio::error_code ended) {
-        if (!ended) wait_for_connections(listener);
-      });
+      listener.waiting = false;
+      if (error == asio::error::operation_aborted) return;
+      const bool go_on = !error && accept_some(listener);
+      if (error) state_.report("accept", error.message().c_str());
+      go_on ? wait_for_connections(listener) : pause(listener);
     });
+    listener.waiting = true;
+  }
+
+  void pause(Listener& listener) {
+    listener.pause.expires_after(pause_without_descriptors);
+    listener.pause.async_wait([this, &listener](asio::error_code ended) {
+      listener.waiting = false;
+      if (!ended) wait_for_connections(listener);
+    });
+    listener.waiting = true;
+  }
+
+  // After an exception: whoever does not wait any more does so again.
+  void wait_for_all() {
+    for (auto& listener : listeners_) wait_for_connections(*listener);
+    for (auto& service : udp_) service->start();
   }
 
   // False: out of descriptors, no use in trying at once.
@@ -286,8 +313,10 @@ class Server::Implementation {
       const int socket = ::accept4(listener.stream.native_handle(), reinterpret_cast<sockaddr*>(&address), &size,
                                    SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket >= 0) {
+        Socket owned(socket);
         set_no_delay(socket);
-        open(socket, peer_name(address), listener.protocols);
+        watch_peer(socket, state_.options.idle_timeout);
+        first().guarded([&] { open(std::move(owned), peer_name(address), listener.protocols); });
       } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         state_.log(LogLevel::error, "cannot take connections: " + std::generic_category().message(errno));
         return false;
@@ -298,22 +327,32 @@ class Server::Implementation {
     return true;
   }
 
-  void open(int socket, std::string peer, Protocols protocols) {
-    const std::size_t count = ++state_.connection_count;
+  void open(Socket socket, std::string peer, Protocols protocols) {
+    ConnectionPlace place(state_);
     ++state_.connections;
     const std::size_t limit = state_.options.max_connections;
-    if (count > limit + refused_at_once) {
-      --state_.connection_count;
-      ::close(socket);
-      return;
-    }
+    if (place.number() > limit + refused_at_once) return;
     EventLoop& loop = *loops_[next_loop_++ % loops_.size()];
     // An owner from the start: the loop may be stopped before it gets there.
-    asio::posix::stream_descriptor stream(loop.io, socket);
-    asio::post(loop.io, [&loop, stream = std::move(stream), peer = std::move(peer), protocols,
-                         refused = count > limit]() mutable {
-      const auto connection = std::make_shared<Connection>(loop, std::move(stream), std::move(peer), protocols);
+    asio::posix::stream_descriptor stream(loop.io);
+    stream.assign(socket.get());  // throws if epoll cannot watch another descriptor
+    socket.release();
+    asio::post(loop.io, [&loop, stream = std::move(stream), place = std::move(place), peer = std::move(peer),
+                         protocols]() mutable {
+      loop.refresh_clock();
+      const bool refused = place.number() > loop.state.options.max_connections && !loop.make_place();
+      const auto connection =
+          std::make_shared<Connection>(loop, std::move(stream), std::move(place), std::move(peer), protocols);
       refused ? connection->start_refused() : connection->start();
+    });
+  }
+
+  void log_signals(asio::signal_set& signals) {
+    signals.async_wait([this, &signals](asio::error_code error, int number) {
+      if (error) return;
+      state_.log(LogLevel::info, std::string(::strsignal(number)) + " (signal " + std::to_string(number) +
+                                     ") received: this server has nothing to reload");
+      log_signals(signals);
     });
   }
 

@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <system_error>
@@ -134,6 +136,16 @@ bool wait_ready(int socket, short events, Clock::time_point deadline, const Wait
     if (check) check();
     if (ready == 0 && last) return false;
   }
+}
+
+void watch_peer(int socket, std::chrono::milliseconds patience) {
+  constexpr int on = 1, idle = 60, interval = 10, probes = 6;  // seconds: a dead peer is known after two minutes
+  ::setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+  ::setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+  const auto limit = static_cast<unsigned>(std::min<std::int64_t>(patience.count(), INT_MAX));
+  if (limit > 0) ::setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit);
 }
 
 void set_no_delay(int socket) {

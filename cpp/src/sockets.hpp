@@ -2,6 +2,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <functional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "framecall/endpoint.hpp"
 
@@ -17,6 +19,22 @@ namespace framecall {
 
 /// For a host that getaddrinfo() did not find, or not now. `code`: EAI_NONAME and others.
 std::system_error lookup_failed(int code, const Endpoint& endpoint);
+
+/// The owner of a socket on its way to the object that will use it.
+class Socket {
+ public:
+  explicit Socket(int descriptor) : descriptor_(descriptor) {}
+  Socket(Socket&& other) noexcept : descriptor_(other.release()) {}
+  Socket& operator=(Socket&&) = delete;
+  ~Socket() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+  int release() { return std::exchange(descriptor_, -1); }
+
+ private:
+  int descriptor_;
+};
 
 /// A listening, non-blocking socket. Of a host with several addresses the first that can be bound, IPv4 before IPv6.
 int open_listener(const Endpoint& endpoint);
@@ -72,6 +90,10 @@ class WithoutSigpipe {
 };
 
 void set_no_delay(int socket);
+
+/// For an accepted socket: the system looks whether a silent peer is still there, and gives up one that does not
+/// acknowledge for `patience`; 0: when the system thinks so.
+void watch_peer(int socket, std::chrono::milliseconds patience);
 
 /// Receiving and sending wait again, but for `slice` at most: EAGAIN then.
 void set_blocking(int socket, std::chrono::milliseconds slice);

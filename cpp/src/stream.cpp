@@ -24,7 +24,7 @@ bool Stream::take(Part& part, Lock& lock) {
   part = std::move(parts_.front());
   parts_.pop_front();
   unread_ -= weight(part);
-  const bool resume = held_ && unread_ < max_unread / 4;
+  const bool resume = held_ && unread_ < most_ / 4;
   if (resume) held_ = false;
   lock.unlock();
   if (resume) resume_();
@@ -62,7 +62,7 @@ bool Stream::deliver(Part part) {
   if (failure_) return true;
   unread_ += weight(part);
   parts_.push_back(std::move(part));
-  held_ = unread_ >= max_unread;
+  held_ = unread_ >= most_;
   notify(reader_);
   return !held_;
 }

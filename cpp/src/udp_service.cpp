@@ -26,7 +26,6 @@ namespace {
 constexpr int datagrams_per_turn = 64;         // then the loop's connections have their turn
 constexpr std::size_t largest_answer = 65507;  // over IPv4: 2^16 - 1, less the headers of IP and UDP
 constexpr std::int64_t log_interval = 10'000;  // ms between two lines about dropped datagrams
-constexpr int wait_attempts = 100;             // to wait for the next datagram while memory is short
 constexpr std::uint64_t fixed_replies_at_once =
     16;  // to one address and port; two servers with fixed replies that answer
 constexpr std::uint64_t fixed_replies_a_second = 2;  // each other are faster, and stop; somebody who asks is not
@@ -113,22 +112,16 @@ UdpService::UdpService(EventLoop& loop, int socket, std::optional<std::string> r
       sources_(loop.state.options.max_udp_rate, loop.state.options.max_udp_rate),
       fixed_replies_(reply_ ? fixed_replies_a_second : 0, fixed_replies_at_once) {}
 
-void UdpService::start() { wait(); }
-
-void UdpService::wait() {
-  for (int attempt = 1;; ++attempt) {
-    try {
-      stream_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code error) {
-        if (error) return;
-        answer_some();
-        wait();
-        loop_.end_turn();
-      });
-      return;
-    } catch (const std::bad_alloc&) {
-      if (attempt == wait_attempts) throw;
-    }
-  }
+void UdpService::start() {
+  if (waiting_ || !stream_.is_open()) return;
+  stream_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code error) {
+    waiting_ = false;
+    if (error == asio::error::operation_aborted) return;
+    loop_.guarded([this] { answer_some(); });
+    start();
+    loop_.end_turn();
+  });
+  waiting_ = true;
 }
 
 void UdpService::close() {
@@ -267,6 +260,7 @@ void UdpService::run(const Method& method, const CallHead& head, Request& reques
       break;
     }
     case Method::Where::pool:
+    case Method::Where::batch:
     case Method::Where::later: run_elsewhere(method, request, asker, take_place(size)); break;
   }
 }
@@ -320,13 +314,23 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
       method.later(std::move(request), later, nullptr);
       return;
     }
-    asio::post(*loop_.state.pool, [&method, shared = std::make_shared<Request>(std::move(request)), later] {
-      try {
-        later(method.handler(*shared));
-      } catch (...) {
-        later.current_exception();
-      }
-    });
+    // Each datagram is a connection of its own, and so takes its turn with others of its address.
+    const std::string peer(request.peer());
+    const WorkOrigin origin{loop_.state.next_connection++, std::string_view(peer).substr(0, peer.find_last_of(':')),
+                            true};
+    if (method.where == Method::Where::batch) {
+      loop_.state.batch_calls.push(origin, Work([&method, request = std::move(request), later]() mutable {
+                                     method.later(std::move(request), later, nullptr);
+                                   }));
+      return;
+    }
+    loop_.state.pool->post(origin, Work([&method, request = std::move(request), later]() mutable {
+                             try {
+                               later(method.handler(request));
+                             } catch (...) {
+                               later.current_exception();
+                             }
+                           }));
   } catch (...) {
     later.current_exception();
   }

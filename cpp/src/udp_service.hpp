@@ -49,7 +49,6 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
   };
   enum class Kind : std::uint8_t { call, reply, text };
 
-  void wait();
   void answer_some();
   template <class Function>
   void guarded(const Function& function) noexcept;
@@ -70,6 +69,7 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
 
   EventLoop& loop_;
   asio::posix::stream_descriptor stream_;
+  bool waiting_ = false;
   std::optional<std::string> reply_;
   std::shared_ptr<InFlight> in_flight_ = std::make_shared<InFlight>();  // outlives the service with an unanswered call
   RateTable sources_;                                                   // datagrams of each address

@@ -25,7 +25,7 @@ const std::vector<std::set<std::string>> floors = {
      "connection", "connection_pool", "conversation", "event_loop",        "file_calls",     "lead",
      "out_queue",  "peer_stream",     "reply_reader", "server_options",    "sockets",        "stream",
      "suspend",    "udp_service",     "work",         "command_runner",    "login_queue",
-     "rate_table"},  // Asio and sockets begin here
+     "rate_table",     "fair_queue",    "memory_budget",     "worker_threads"},  // Asio and sockets begin here
     {"async_client", "awaitable", "client", "dialect_client", "file_client", "raw_client", "server",
      "udp_client"},  // what a program uses
 };

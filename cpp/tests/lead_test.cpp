@@ -1,4 +1,4 @@
-// Who leads an event loop when its thread is away, and servers whose methods leave their calls in a Batch.
+// Who leads an event loop when its thread is away, and servers whose methods need the lock of a Batch.
 #include "lead.hpp"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -23,29 +22,18 @@ using namespace std::chrono_literals;
 // Calls of `wait` stay until release(); everything else is answered at once.
 class Queue : public Batch {
  public:
-  void add(Request request, Responder reply) {
-    const std::lock_guard lock(mutex_);
-    calls_.push_back({std::move(request), std::move(reply)});
-  }
-  bool waiting() const override {
-    const std::lock_guard lock(mutex_);
-    return !calls_.empty();
-  }
-  void run() override {
-    for (;;) {
+  void enter() override { ++entered_; }
+  void leave() override { --entered_; }
+  void answer(const Request& request, const Responder& reply) {
+    EXPECT_GT(entered_, 0);
+    if (request.method() == "wait") {
       std::unique_lock lock(mutex_);
-      if (calls_.empty()) return;
-      Call call = std::move(calls_.front());
-      calls_.pop_front();
-      if (call.request.method() == "wait") {
-        most_ = std::max(most_, ++inside_);
-        changed_.notify_all();
-        changed_.wait(lock, [this] { return released_; });
-        --inside_;
-      }
-      lock.unlock();
-      call.reply(Response(Json(std::string(call.request.method()))));
+      most_ = std::max(most_, ++inside_);
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return released_; });
+      --inside_;
     }
+    reply(Response(Json(std::string(request.method()))));
   }
   void await(std::size_t inside) {
     std::unique_lock lock(mutex_);
@@ -62,13 +50,9 @@ class Queue : public Batch {
   }
 
  private:
-  struct Call {
-    Request request;
-    Responder reply;
-  };
+  std::atomic<int> entered_{0};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Call> calls_;
   std::size_t inside_ = 0, most_ = 0;
   bool released_ = false;
 };
@@ -80,13 +64,13 @@ struct Batched {
   explicit Batched(std::size_t threads) {
     auto router = std::make_shared<Router>();
     for (const char* name : {"wait", "quick"}) {
-      router->on_later(name, [queue = queue.get()](Request request, Responder reply) {
-        queue->add(std::move(request), std::move(reply));
-      });
+      router->on_batch(name,
+                       [queue = queue.get()](Request request, Responder reply) { queue->answer(request, reply); });
     }
     options.router = router;
     options.batch = queue;
     options.batch_threads = threads;
+    options.peer_share = 100;  // all callers are of one address
     options.threads = 1;
     options.drain_timeout = 200ms;
   }

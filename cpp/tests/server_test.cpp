@@ -280,7 +280,7 @@ TEST(Server, an_unknown_method_is_answered_and_the_connection_goes_on) {
   add(R"({"jsonrpc": "2.0", "id": 1, "method": "add", "params": [1, 2]})", reply("1", "add"));
   add(R"({"id": "a\u4f60", "method": "\u001b"})", reply(R"("a\u4f60")", R"(\\x1b)"));
   add(R"({"method": "notice"})");
-  add(R"({"id": -0, "method": "no"})", reply("0"));
+  add(R"({"id": -0, "method": "no"})", reply("-0"));
   add(R"({"id": 2, "method": "no", "body_size": 200000})", reply("2"));
   bytes += std::string(200000, 'b');
   bytes += upload("a", "content");

@@ -248,6 +248,7 @@ TEST(Streams, that_are_cancelled_late_or_lost_tell_their_handlers) {
 TEST(Streams, are_limited_in_number) {
   ServerOptions options;
   options.max_streams = 2;
+  options.peer_share = 100;
   options.max_in_flight = 3;
   Streaming server(std::move(options));
   Peer peer(server.tcp);
@@ -317,7 +318,7 @@ TEST(Streams, that_are_endless_do_not_hold_the_end_of_the_server) {
 
 TEST(Stream, tells_when_another_attempt_is_worth_it) {
   int sent = 0, resumed = 0, ready = 0;
-  Stream stream(true, [&](Part) { ++sent; }, [&] { ++resumed; });
+  Stream stream(true, Stream::max_unread, [&](Part) { ++sent; }, [&] { ++resumed; });
   const auto count = [&] { ++ready; };
   Part part;
   EXPECT_EQ(stream.try_read(part, count), Stream::Attempt::later);

@@ -33,9 +33,13 @@ Method& Handlers::add(Router& router, std::unique_ptr<Handler> handler) {
     return router.on_stream(
         one->name, [this, one](Request& request, Stream& stream) { return run_stream(*this, *one, request, stream); });
   }
-  return router.on_later(one->name, [this, one, made](Request request, const Responder& reply) {
-    auto call = made(std::move(request), reply, nullptr);
-    one->asynchronous ? push_to_loop({std::move(call)}) : push(std::move(call));
+  if (one->asynchronous) {
+    return router.on_later(one->name, [this, made](Request request, const Responder& reply) {
+      push_to_loop({made(std::move(request), reply, nullptr)});
+    });
+  }
+  return router.on_batch(one->name, [this, one](Request request, const Responder& reply) {
+    run_call(*this, *one, std::move(request), reply);
   });
 }
 
@@ -83,33 +87,16 @@ class ThreadState {
   PyThreadState* state_;
 };
 
+ThreadState& thread_state() {
+  thread_local ThreadState thread;
+  return thread;
+}
+
 }  // namespace
 
-void Handlers::push(std::unique_ptr<Call> call) {
-  const Lock lock(mutex_);
-  calls_.push_back(std::move(call));
-}
+void Handlers::enter() { thread_state().enter(); }
 
-bool Handlers::waiting() const {
-  const Lock lock(mutex_);
-  return !calls_.empty();
-}
-
-// One by one: another thread goes on with the rest when one takes its time.
-std::unique_ptr<Handlers::Call> Handlers::take() {
-  const Lock lock(mutex_);
-  if (calls_.empty()) return nullptr;
-  auto call = std::move(calls_.front());
-  calls_.pop_front();
-  return call;
-}
-
-void Handlers::run() {
-  thread_local ThreadState thread;
-  thread.enter();
-  while (const auto call = take()) run_call(*this, *call->handler, std::move(call->request), call->reply);
-  thread.leave();
-}
+void Handlers::leave() { thread_state().leave(); }
 
 // ---- chores
 

@@ -65,9 +65,9 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   /// Without the GIL. May be called again. The server has to have ended by then.
   void stop();
 
-  bool waiting() const override;
-  /// Takes the GIL once for all of them.
-  void run() override;
+  /// Acquire and release the GIL, for many calls.
+  void enter() override;
+  void leave() override;
 
   // From any thread, without the GIL.
 
@@ -107,17 +107,12 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  void push(std::unique_ptr<Call> call);
   void push_to_loop(LoopJob job);
-  std::unique_ptr<Call> take();
   void do_chores();
   bool has_chores() const { return !released_.empty() || !log_lines_.empty(); }
   void work_on_chores();
 
   std::vector<std::unique_ptr<Handler>> all_;
-
-  mutable std::mutex mutex_;
-  std::deque<std::unique_ptr<Call>> calls_;
 
   // What needs the GIL and has no hurry, and the thread for it.
   std::mutex chores_mutex_;

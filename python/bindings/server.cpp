@@ -131,6 +131,11 @@ void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
   size("max_body", options.max_body, 0);
   size("max_in_flight", options.max_in_flight, 1);
   size("max_streams", options.max_streams, 1);
+  size("stream_threads", options.stream_threads, 1);
+  size("max_connection_memory", options.max_connection_memory, 1);
+  size("max_memory", options.max_memory, 1);
+  size("min_body_rate", options.min_body_rate, 0);
+  size("peer_share", options.peer_share, 1);
   size("max_file", options.max_file, 0);
   size("max_connections", options.max_connections, 1);
   size("max_udp_calls", options.max_udp_calls, 0);

@@ -81,6 +81,8 @@ class Request {
   std::uint64_t timeout_ms() const { return timeout_ms_; }      ///< that the caller gave, 0: no limit
   bool is_notification() const { return notification_; }
   std::string_view peer() const { return peer_; }  ///< address of the caller, for messages
+  /// Bytes that it holds once it is kept, about.
+  std::size_t memory() const;
 
   /// The caller does not want the answer any more, or its deadline has passed, or it is gone. From any thread.
   bool cancelled() const { return stop_.stop_requested(); }

@@ -104,6 +104,9 @@ class Decoder {
   /// How the length is written: what the first bytes told, where the dialect has several.
   const PrefixFormat& prefix() const { return prefix_; }
 
+  /// Bytes that it holds of what has come.
+  std::size_t memory() const { return head_.size() + input_.size(); }
+
   /// Right after header_received: the whole body, if all of it was given already; it brings no events then. The views
   /// of the header stay valid, as this one, until the next call of next_event().
   std::optional<std::string_view> take_whole_body();

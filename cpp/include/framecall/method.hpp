@@ -24,9 +24,13 @@ struct ParameterInfo {
 
 /// One entry of a Router: what it is called, how it runs, and what the OpenRPC document says about it.
 struct Method {
-  /// On the thread that read the call; on a thread that may wait; begun on the loop, answered through its Responder; answered
-  /// by the server about itself.
-  enum class Where : std::uint8_t { loop, pool, later, server };
+  enum class Where : std::uint8_t {
+    loop,    ///< on the thread that read the call
+    pool,    ///< on a thread that may wait
+    later,   ///< started on the event loop, answered through its Responder
+    batch,   ///< with the lock of ServerOptions::batch, answered through its Responder
+    server,  ///< answered by the server about itself
+  };
   std::string name, summary;
   Where where = Where::loop;
   bool streams = false;  ///< its handler is given the stream

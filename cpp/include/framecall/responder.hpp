@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -31,8 +32,11 @@ class Responder {
     Once(const Once&) = delete;
     virtual ~Once() = default;
     virtual void send(Response* response, const Failure* failure) = 0;
+    // When send() throws, there is no answer yet: another one may follow.
     void answer(Response* response, const Failure* failure) {
-      if (!std::exchange(answered, true)) send(response, failure);
+      if (answered) return;
+      send(response, failure);
+      answered = true;
     }
     bool answered = false;
   };
@@ -41,8 +45,12 @@ class Responder {
     explicit OnceWith(Send given) : function(std::move(given)) {}
     ~OnceWith() override {
       if (answered) return;
-      const Failure failure{static_cast<std::int64_t>(ErrorCode::internal_error), "the handler gave no answer", {}};
-      answer(nullptr, &failure);
+      try {
+        const Failure failure{static_cast<std::int64_t>(ErrorCode::internal_error), "the handler gave no answer", {}};
+        answer(nullptr, &failure);
+      } catch (const std::exception&) {
+        // There is no memory for it: the deadline of the call, or the end of its connection, will be its answer.
+      }
     }
     void send(Response* response, const Failure* failure) override { function(response, failure); }
     Send function;

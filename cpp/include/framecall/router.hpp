@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -51,7 +52,9 @@ class Router {
   }
   /// For functions that answer later: they are called on the event loop, and must not wait there.
   Method& on_later(std::string name, std::function<void(Request, Responder)> function);
-  /// For functions that read or write parts, on a thread of their own (ServerOptions::max_streams). And those that do it
+  /// The same, called with the lock of ServerOptions::batch, where they may wait.
+  Method& on_batch(std::string name, std::function<void(Request, Responder)> function);
+  /// For functions that read or write parts, on a thread of their own (ServerOptions::stream_threads). And those that do it
   /// later, from an event loop of theirs.
   Method& on_stream(std::string name, std::function<Response(Request&, Stream&)> function);
   Method& on_stream_later(std::string name, std::function<void(Request, Responder, std::shared_ptr<Stream>)> function);
@@ -60,6 +63,7 @@ class Router {
   /// Some method runs on the pool; on a thread for a stream.
   bool has_pool_methods() const;
   bool has_stream_methods() const;
+  bool has_batch_methods() const;
   /// The OpenRPC document of all methods.
   Json discover() const;
 
@@ -151,10 +155,14 @@ class Router {
   [[noreturn]] static void refuse_param(const ParameterInfo& parameter, std::size_t index, const std::string& expected,
                                         const Json& got);
   Method& insert(Method method);
-  bool has_on_pool(bool streams) const;
+  Response discovery() const;
+  Method& add_later(std::string name, std::function<void(Request, Responder)> function, Method::Where where);
+  bool has(Method::Where where, bool streams) const;
 
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
   bool own_names_only_ = false;  // from the end of the constructor on
+  mutable std::mutex discovery_mutex_;
+  mutable std::string discovery_;  // the answer of rpc.discover, once it was asked for
 };
 
 }  // namespace framecall

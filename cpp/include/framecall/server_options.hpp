@@ -31,15 +31,12 @@ struct Protocols {
   static Protocols named(const std::vector<std::string>& names);
 };
 
-/// Methods of Router::on_later() that a runtime with a lock of its own answers, many at a time: Python. They leave what they
-/// are given here.
+/// The lock of a runtime that runs the handlers of Router::on_batch(): Python's. It is acquired once for many calls, by a
+/// thread of the event loop; when the calls take longer than a millisecond, another thread continues with the loop.
 struct Batch {
   virtual ~Batch() = default;
-  /// Something was left. From any thread.
-  virtual bool waiting() const = 0;
-  /// Answers all of it, one call after the other, on the event loop's thread. It may take its time: after a millisecond another
-  /// thread runs the loop on, and may come here, too.
-  virtual void run() = 0;
+  virtual void enter() = 0;
+  virtual void leave() = 0;
 };
 
 /// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
@@ -60,19 +57,28 @@ struct ServerOptions {
   std::size_t max_commands = 32;  ///< programs of `commands` at a time, each on a thread; half of them for one address
   unsigned threads = 0;           ///< event loops; 0: one per processor that this process may use
 
-  std::size_t pool_threads = 16;   ///< for handlers that wait, of on_pool()
-  std::shared_ptr<Batch> batch;    ///< null: there is none
-  std::size_t batch_threads = 16;  ///< at a time in Batch::run(), for each event loop
-  std::size_t max_streams = 64;    ///< calls of on_stream() at a time, each on a thread
+  std::size_t pool_threads = 16;    ///< for handlers that wait, of on_pool()
+  std::shared_ptr<Batch> batch;     ///< for handlers of on_batch(); null: there are none
+  std::size_t batch_threads = 16;   ///< at a time in such handlers, for each event loop
+  std::size_t stream_threads = 64;  ///< calls of on_stream() at a time, each on a thread
+  std::size_t max_streams = 1000;   ///< calls at a time of methods that stream, of every kind
+  /// Percent of the threads, and of the streams, that one connection may use, and all connections of one address together.
+  /// At least one thread.
+  unsigned peer_share = 50;
 
   std::size_t max_udp_calls = 1024;        ///< calls that wait for answers, for each UDP socket
   std::uint64_t max_udp_bytes = 16 << 20;  ///< of their datagrams together
   std::uint32_t max_udp_rate = 1000;       ///< datagrams a second from one address (IPv6: one /64); 0: any
   std::uint32_t max_udp_ratio = 3;         ///< bytes of a datagram's answer for each one of its own; 0: any
 
-  std::uint32_t max_header = default_max_header_size;                   ///< bytes
-  std::uint64_t max_body = 64 << 20;                                    ///< bytes of one call
-  std::size_t max_in_flight = 128;                                      ///< calls of a connection that wait for answers
+  std::uint32_t max_header = default_max_header_size;  ///< bytes
+  std::uint64_t max_body = 64 << 20;                   ///< bytes of one call
+  std::size_t max_in_flight = 128;                     ///< calls of a connection that wait for answers
+  /// Bytes that the server holds for one connection: its requests under way, unsent replies, and parts of streams. Above
+  /// it the connection is not read. At least max_body.
+  std::uint64_t max_connection_memory = 64 << 20;
+  std::uint64_t max_memory = 0;        ///< the same for all connections together; 0: a quarter of the memory there is
+  std::uint64_t min_body_rate = 1024;  ///< bytes a second, over 30 seconds, of the body of a call; 0: any
   std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload
   std::size_t max_connections = 10000;                                  ///< clamped below the limit of descriptors
   std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  ///< from the first byte of a head to its last

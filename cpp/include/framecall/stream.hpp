@@ -16,7 +16,7 @@ namespace framecall {
 
 /// Reads the caller's parts behind the request itself, writes parts of the reply; the handler's Response is the last
 /// frame. Both directions are held back when the other side is slow: about max_unread bytes are kept for a handler that
-/// does not read, and as many for a caller that does not.
+/// does not read, and as many for a caller that does not; less where a connection has many streams.
 ///
 /// read() and write() block, for handlers with a thread of their own; try_read() and try_write() are for those with an
 /// event loop. From any thread; at most one reads and one writes at a time. When the call is cancelled, late or lost, all
@@ -42,8 +42,9 @@ class Stream {
 
   // For the server.
   using Send = std::function<void(Part part)>;
-  Stream(bool accepts_parts, Send send, std::function<void()> resume)
-      : accepts_parts_(accepts_parts), send_(std::move(send)), resume_(std::move(resume)) {}
+  /// `most`: bytes that are kept in each direction, about.
+  Stream(bool accepts_parts, std::size_t most, Send send, std::function<void()> resume)
+      : accepts_parts_(accepts_parts), most_(most), send_(std::move(send)), resume_(std::move(resume)) {}
   Stream(const Stream&) = delete;
   /// A part has come. False: that is enough, deliver no more until `resume`, which was given to the constructor.
   bool deliver(Part part);
@@ -61,10 +62,11 @@ class Stream {
   bool take(Part& part, Lock& lock);
   void put(Part part, Lock& lock);
   bool may_read() const { return !parts_.empty() || ended_ || failure_; }
-  bool may_write() const { return unsent_ < max_unread || failure_; }
+  bool may_write() const { return unsent_ < most_ || failure_; }
   void notify(std::function<void()>& waiting);
 
   const bool accepts_parts_;
+  const std::size_t most_;
   const Send send_;
   const std::function<void()> resume_;
   std::mutex mutex_;
