@@ -37,7 +37,7 @@ def python_victim(tmp_path, request):
     def start(**keywords):
         server = victims.PythonServer(os.environ.get("FRAMECALL_PYTHON", sys.executable), tmp_path / "root",
                                       tmp_path / ("python-%d.log" % len(servers)), *keywords.items(),
-                                      env=victims.environment_for_package(), preexec_fn=victims.limited)
+                                      env=processes.clean_environment(), preexec_fn=victims.limited)
         servers.append(server)
         guards.append(victims.guarded(server))
         guards[-1].__enter__()

@@ -28,7 +28,7 @@
 #define CALLS(CALL) \
   CALL(allocation) \
   CALL(accept4) CALL(recv) CALL(recvfrom) CALL(send) CALL(sendmsg) CALL(sendfile) CALL(setsockopt) CALL(getpeername) \
-  CALL(shutdown) CALL(close) CALL(epoll_ctl) CALL(epoll_wait) CALL(timerfd_settime) CALL(poll) \
+  CALL(close) CALL(epoll_ctl) CALL(epoll_wait) CALL(timerfd_settime) CALL(poll) \
   CALL(openat) CALL(open) CALL(fdopendir) CALL(readdir) CALL(renameat) CALL(linkat) CALL(unlinkat) CALL(mkdirat) \
   CALL(fsync) CALL(fdatasync) CALL(ftruncate) CALL(write) CALL(pwrite) CALL(read) CALL(pread) CALL(lseek) CALL(fstat) \
   CALL(fstatat) CALL(fstatvfs) CALL(futimens) CALL(fcntl) CALL(pipe2) CALL(pthread_create) CALL(posix_spawnp)
@@ -83,8 +83,6 @@ WRAP(ssize_t, -1, sendmsg, (int fd, const struct msghdr* message, int flags), (f
 WRAP(ssize_t, -1, sendfile, (int out, int in, off_t* offset, size_t size), (out, in, offset, size))
 WRAP(int, -1, setsockopt, (int fd, int level, int name, const void* value, socklen_t size), (fd, level, name, value, size))
 WRAP(int, -1, getpeername, (int fd, struct sockaddr* address, socklen_t* size), (fd, address, size))
-WRAP(int, -1, shutdown, (int fd, int how), (fd, how))
-WRAP(int, -1, epoll_ctl, (int epoll, int operation, int fd, struct epoll_event* event), (epoll, operation, fd, event))
 WRAP(int, -1, epoll_wait, (int epoll, struct epoll_event* events, int most, int time), (epoll, events, most, time))
 WRAP(int, -1, timerfd_settime, (int fd, int flags, const struct itimerspec* value, struct itimerspec* old),
      (fd, flags, value, old))
@@ -113,6 +111,13 @@ WRAP(int, errno, pthread_create, (pthread_t * thread, const pthread_attr_t* how,
 WRAP(int, errno, posix_spawnp, (pid_t * pid, const char* file, const posix_spawn_file_actions_t* actions,
                                 const posix_spawnattr_t* how, char* const* arguments, char* const* environment),
      (pid, file, actions, how, arguments, environment))
+
+/* Only what allocates: no system refuses to change what it has, and Asio relies on that for its wake-ups. */
+int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) {
+  static int (*next)(int, int, int, struct epoll_event*);
+  if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, "epoll_ctl");
+  return operation == EPOLL_CTL_ADD && fails(number_epoll_ctl) ? -1 : next(epoll, operation, fd, event);
+}
 
 int close(int fd) { /* it is closed all the same, as on Linux */
   static int (*next)(int);

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -86,6 +87,19 @@ def test_several_arrays_stay_within_their_body(python_victim, tensors):
 
 
 # ---- the server's life
+
+def test_a_result_too_long_for_any_frame(python_victim):
+    """By datagram and by connection: the length has 24 bits."""
+    server = python_victim(udp=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", server.services[1][1]))
+        sock.send(attacks.call(1, "text", [17 << 20]))
+        with Neighbour(server.port) as neighbour:
+            header, _ = neighbour.request("text", [17 << 20])
+            assert "error" in header
+            assert neighbour.request("add", [1, 2])[0]["result"] == 3
+    victims.still_serves(server)
+
 
 @pytest.mark.parametrize("character", ["\x7f", '"', "\\", "\u4f60", "x"])
 def test_an_id_of_megabytes(python_victim, character):

@@ -1,12 +1,16 @@
 """Single failures of system calls, and what must be true after each."""
 import contextlib
 import hashlib
+import random
 import shutil
+import time
 
 import pytest
 import torture
 from peers import content, read
 from processes import is_sanitized
+
+SECONDS = 12  # of a sample
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,27 @@ def tortured(program, tmp_path):
 
 
 def check(one):
+    if one.server is not None:
+        one.problems += [("the end", "", 0, problem) for problem in one.stop()]
+    assert not one.problems
+    assert sum(one.tried.values()) > 0
+
+
+@pytest.mark.parametrize("package", [False, True], ids=["serve", "python"])
+def test_a_system_call_that_fails(tortured, package, long):
+    """A sample, as long as it may take; --long: all."""
+    one = tortured(package)
+    cases = [(call, error) for call in torture.calls() if call != "allocation" for error in torture.errors_of(call)]
+    if long:
+        for call, error in cases:
+            one.all_of(call, error)
+    else:
+        rng, until = random.Random(), time.monotonic() + SECONDS
+        rng.shuffle(cases)
+        for call, error in cases:
+            if time.monotonic() > until:
+                break
+            one.fail(call, error, rng.randrange(1, 8)) or one.fail(call, error, 1)
     if one.server is not None:
         one.problems += [("the end", "", 0, problem) for problem in one.stop()]
     assert not one.problems

@@ -43,14 +43,6 @@ class PythonServer(Server):
         return [program, "-u", os.path.join(HERE, "python_server.py"), self.root, json.dumps(dict(flags))]
 
 
-def environment_for_package():
-    """The clean environment, with the package that the tests themselves would import."""
-    environment = clean_environment()
-    if "FRAMECALL_PACKAGE" in os.environ:
-        environment["PYTHONPATH"] = os.environ["FRAMECALL_PACKAGE"]
-    return environment
-
-
 def status(pid, key):
     """VmRSS, VmHWM, Threads ... of /proc, in bytes or as a number; None once the process has ended."""
     with contextlib.suppress(OSError):
