@@ -341,6 +341,10 @@ class Request:
     def _try_write_part(self, value: Any, waiter: Any, /) -> bool: ...
 
 @final
+class Held:
+    """The bytes of another object, without its format and its dimensions."""
+
+@final
 class Pending:
     def __call__(self, *args: Any, **kwargs: Any) -> None: ...
 
