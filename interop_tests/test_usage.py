@@ -1,4 +1,5 @@
 """What the program says to somebody who has made a mistake on the command line."""
+
 import os
 import pty
 import select
@@ -10,8 +11,14 @@ from processes import PATIENCE, clean_environment
 
 def said(program, *arguments, code=2, **environment):
     """stderr of a command that ends with `code`; stdout is empty."""
-    result = subprocess.run([program, *arguments], env=dict(clean_environment(), **environment), stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+    result = subprocess.run(
+        [program, *arguments],
+        env=dict(clean_environment(), **environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+    )
     assert result.returncode == code, (result.returncode, result.stderr.decode())
     assert result.stdout == b""
     return result.stderr.decode()
@@ -21,24 +28,27 @@ DURATION = "is not a duration; use seconds such as 10 or 2.5, or 500ms, 2min, 1h
 SIZE = "is not a size; use bytes such as 64, 64K, 1.5M or 2G"
 
 
-@pytest.mark.parametrize(("arguments", "text"), [
-    (["serve", "--header-timeout", "x"], '--header-timeout: "x" ' + DURATION),
-    (["serve", "--idle-timeout", "5 s"], '--idle-timeout: "5 s" ' + DURATION),
-    (["serve", "--max-body", "lots"], '--max-body: "lots" ' + SIZE),
-    (["serve", "--quota", "5Q"], '--quota: "5Q" ' + SIZE),
-    (["call", "127.0.0.1:1", "x", "--timeout", "soon"], '--timeout: "soon" ' + DURATION),
-    (["ping", "127.0.0.1:1", "--interval=-1"], '--interval: "-1" ' + DURATION),
-    (["get", "127.0.0.1:1", "x", "--offset", "far"], '--offset: "far" ' + SIZE),
-    (["udp", "127.0.0.1:1", "x", "--timeout", "1e99"], '--timeout: "1e99" ' + DURATION),
-    (["frobnicate"], 'there is no command "frobnicate"; framecall --help lists them'),
-    (["sevre"], 'there is no command "sevre"; did you mean "serve"?; framecall --help lists them'),
-    (["help", "sned"], 'there is no command "sned"; did you mean "send"?; framecall --help lists them'),
-    (["serve", "--rot", "x"], 'serve: there is no flag --rot; did you mean "--root"?'),
-    (["serve", "--listn=x"], 'serve: there is no flag --listn; did you mean "--listen"?'),
-    (["put", "127.0.0.1:1", "x", "--resumee"], 'put: there is no flag --resumee; did you mean "--resume"?'),
-    (["serve", "--zzzzzzzzz"], "serve: there is no flag --zzzzzzzzz"),
-    ([], "a command is missing; framecall --help lists them"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["serve", "--header-timeout", "x"], '--header-timeout: "x" ' + DURATION),
+        (["serve", "--idle-timeout", "5 s"], '--idle-timeout: "5 s" ' + DURATION),
+        (["serve", "--max-body", "lots"], '--max-body: "lots" ' + SIZE),
+        (["serve", "--quota", "5Q"], '--quota: "5Q" ' + SIZE),
+        (["call", "127.0.0.1:1", "x", "--timeout", "soon"], '--timeout: "soon" ' + DURATION),
+        (["ping", "127.0.0.1:1", "--interval=-1"], '--interval: "-1" ' + DURATION),
+        (["get", "127.0.0.1:1", "x", "--offset", "far"], '--offset: "far" ' + SIZE),
+        (["udp", "127.0.0.1:1", "x", "--timeout", "1e99"], '--timeout: "1e99" ' + DURATION),
+        (["frobnicate"], 'there is no command "frobnicate"; framecall --help lists them'),
+        (["sevre"], 'there is no command "sevre"; did you mean "serve"?; framecall --help lists them'),
+        (["help", "sned"], 'there is no command "sned"; did you mean "send"?; framecall --help lists them'),
+        (["serve", "--rot", "x"], 'serve: there is no flag --rot; did you mean "--root"?'),
+        (["serve", "--listn=x"], 'serve: there is no flag --listn; did you mean "--listen"?'),
+        (["put", "127.0.0.1:1", "x", "--resumee"], 'put: there is no flag --resumee; did you mean "--resume"?'),
+        (["serve", "--zzzzzzzzz"], "serve: there is no flag --zzzzzzzzz"),
+        ([], "a command is missing; framecall --help lists them"),
+    ],
+)
 def test_a_mistake_is_named(program, arguments, text):
     assert said(program, *arguments) == "framecall: %s\n" % text
 
@@ -49,8 +59,10 @@ def test_a_mistake_in_the_environment_is_named(program):
 
 def test_a_root_that_is_missing(program, tmp_path):
     root = str(tmp_path / "none")
-    assert said(program, "serve", "--listen", "127.0.0.1:0", "--root", root, code=1) == \
-        "framecall: --root: %s does not exist; make the folder first, with mkdir\n" % root
+    assert (
+        said(program, "serve", "--listen", "127.0.0.1:0", "--root", root, code=1)
+        == "framecall: --root: %s does not exist; make the folder first, with mkdir\n" % root
+    )
 
 
 def test_a_file_that_is_missing_is_named_once(program, serve, tmp_path):
@@ -60,16 +72,31 @@ def test_a_file_that_is_missing_is_named_once(program, serve, tmp_path):
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["send"]])
 def test_help_is_a_command(program, command):
-    asked = subprocess.run([program, "help", *command], env=clean_environment(), stdout=subprocess.PIPE, timeout=PATIENCE)
-    flag = subprocess.run([program, *command, "--help"], env=clean_environment(), stdout=subprocess.PIPE, timeout=PATIENCE)
+    asked = subprocess.run(
+        [program, "help", *command], env=clean_environment(), stdout=subprocess.PIPE, timeout=PATIENCE
+    )
+    flag = subprocess.run(
+        [program, *command, "--help"], env=clean_environment(), stdout=subprocess.PIPE, timeout=PATIENCE
+    )
     assert asked.returncode == flag.returncode == 0
     assert asked.stdout == flag.stdout and b"Usage" in asked.stdout
 
 
 def test_a_host_that_is_not_found(program):
-    for command in (["call", "nosuch.invalid:80", "x"], ["ping", "nosuch.invalid:80", "-c", "1"], ["ls", "nosuch.invalid:80"],
-                    ["udp", "nosuch.invalid:80", "x"], ["chat", "nosuch.invalid:80"]):
+    for command in (
+        ["call", "nosuch.invalid:80", "x"],
+        ["ls", "nosuch.invalid:80"],
+        ["udp", "nosuch.invalid:80", "x"],
+        ["chat", "nosuch.invalid:80"],
+    ):
         assert "host not found: nosuch.invalid" in said(program, *command, code=3)
+    ping = subprocess.run(
+        [program, "ping", "nosuch.invalid:80", "-c", "1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE,
+    )  # its statistics are on stdout all the same
+    assert (ping.returncode, b"host not found: nosuch.invalid" in ping.stderr) == (3, True)
     assert "host not found: nosuch.invalid" in said(program, "serve", "--listen", "nosuch.invalid:80", code=1)
 
 
@@ -78,8 +105,13 @@ def test_no_colour_where_none_is_wanted(program, tmp_path):
     for environment, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
         master, slave = pty.openpty()
         environment = dict(clean_environment(), TERM="xterm-256color", **environment)
-        with subprocess.Popen([program, "serve", "--listen", "127.0.0.1:0", "--max-connections", "1000000000"], env=environment,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave) as process:
+        with subprocess.Popen(
+            [program, "serve", "--listen", "127.0.0.1:0", "--max-connections", "1000000000"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=slave,
+        ) as process:
             process.stdout.readline()
             seen = b""
             while b"max_connections is" not in seen:
