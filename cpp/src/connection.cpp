@@ -119,15 +119,17 @@ void Connection::arm(std::shared_ptr<Connection> self) noexcept {
     connection.head_.unlink();
     connection.body_.unlink();
   } else if (!connection.reading_) {
-    connection.watch_head();
-    connection.watch_body();
+    if (!connection.decoder_.idle()) {
+      connection.watch_head();
+      connection.watch_body();
+    }
     connection.reading_ = true;
     wait({std::move(self), asio::posix::stream_descriptor::wait_read});
   }
 }
 
 // False: there is no memory for the wait, and the connection is closed.
-bool Connection::wait(Wait wait) noexcept {
+bool Connection::wait(Wait&& wait) noexcept {
   asio::posix::stream_descriptor& stream = wait.self->stream_;
   const auto direction = wait.direction;
   try {
@@ -139,13 +141,13 @@ bool Connection::wait(Wait wait) noexcept {
   }
 }
 
-void Connection::woken(std::shared_ptr<Connection> self, asio::posix::stream_descriptor::wait_type direction,
+void Connection::woken(std::shared_ptr<Connection>& self, asio::posix::stream_descriptor::wait_type direction,
                        asio::error_code error) {
   Connection& connection = *self;
   EventLoop& loop = connection.loop_;
   const bool readable = direction == asio::posix::stream_descriptor::wait_read;
   (readable ? connection.reading_ : connection.writing_) = false;
-  if (error == asio::error::operation_aborted) return;
+  if (error && error == asio::error::operation_aborted) return;
   connection.guarded([&] {
     if (error) throw asio::system_error(error);
     readable ? connection.on_readable() : connection.on_writable();

@@ -65,8 +65,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
     out_.append(header);
   }
   /// The longest header that the peer's lengths can announce, and that the peer can be expected to take.
-  std::size_t longest_header() const {
-    return std::min(framecall::longest_header(decoder_.prefix()), longest_header_sent(loop_.state.options.max_header));
+  std::size_t longest_header() {
+    if (longest_header_ == 0) {
+      longest_header_ = static_cast<std::uint32_t>(
+          std::min(framecall::longest_header(decoder_.prefix()), longest_header_sent(loop_.state.options.max_header)));
+    }
+    return longest_header_;
   }
   /// An error reply, cut to what the peer's lengths announce.
   void append_error(std::string_view id, const Failure& failure);
@@ -119,15 +123,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   // What the loop calls when the socket is ready.
   struct Wait {
-    void operator()(asio::error_code error) { woken(std::move(self), direction, error); }
+    void operator()(asio::error_code error) { woken(self, direction, error); }
     std::shared_ptr<Connection> self;
     asio::posix::stream_descriptor::wait_type direction;
   };
 
-  static void woken(std::shared_ptr<Connection> self, asio::posix::stream_descriptor::wait_type direction,
+  static void woken(std::shared_ptr<Connection>& self, asio::posix::stream_descriptor::wait_type direction,
                     asio::error_code error);
   static void arm(std::shared_ptr<Connection> self) noexcept;
-  static bool wait(Wait wait) noexcept;
+  static bool wait(Wait&& wait) noexcept;
   // Runs a part of a turn: what it throws closes this connection, and nothing else.
   template <class Function>
   void guarded(Function work) noexcept;
@@ -190,6 +194,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   int quiet_rounds_ = 0;              // without data, of what may be one byte of text
   const std::uint16_t address_size_;  // of the address in peer_ that has a share, see work_origin()
   std::uint8_t messages_ = 0;         // since the clock was looked at
+  std::uint32_t longest_header_ = 0;  // see longest_header(), which is asked for with every reply
   bool open_ = true;
   bool admitted_;
   bool reading_ = false, writing_ = false;  // a wait is out
