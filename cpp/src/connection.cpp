@@ -208,9 +208,9 @@ void Connection::on_timeout(Timeout timeout) {
     arm(self);
     return;
   }
-  if (timeout == Timeout::body && body_rate() >= options().min_body_rate) {
+  if (timeout == Timeout::body && (decoder_.body_left() == 0 || body_rate() >= options().min_body_rate)) {
     body_.unlink();
-    watch_body();
+    watch_body();  // what is left of it, if anything
     return;
   }
   if (timeout == Timeout::idle && mode_ == Mode::echo && out_.empty()) {  // a person may be typing
@@ -470,13 +470,14 @@ void Connection::watch_body() {
 
 // Bytes a second since watch_body().
 std::uint64_t Connection::body_rate() const {
-  return (decoder_.offset() - body_mark_) / static_cast<std::uint64_t>(EventLoop::body_window);
+  const auto window = static_cast<std::uint64_t>(std::max<std::int64_t>(options().body_window.count(), 1));
+  return (decoder_.offset() - body_mark_) * 1000 / window;
 }
 
 std::string Connection::slow_body() const {
   return "closed: " + std::to_string(body_rate()) + " bytes a second of a body over " +
-         std::to_string(EventLoop::body_window) + " s, min_body_rate is " + std::to_string(options().min_body_rate) +
-         progress();
+         std::to_string(options().body_window.count()) + " ms, min_body_rate is " +
+         std::to_string(options().min_body_rate) + progress();
 }
 
 void Connection::unwatch() {
@@ -616,7 +617,7 @@ void Connection::account() {
 
 // What this connection has queued for other threads starts when there is room for its results.
 void Connection::hold_work() {
-  const bool held = held_ || out_.has_file();
+  const bool held = out_.has_file() || out_.memory() > (work_held_ ? low_water : high_water);
   if (held == work_held_) return;
   work_held_ = held;
   loop_.state.hold_work(id_, held);

@@ -133,7 +133,7 @@ EventLoop::EventLoop(ServerState& shared) : state(shared), io(shared.options.bat
   heads.set_duration(state.options.header_timeout);
   leaving.set_duration(state.options.refusal_timeout);
   quiet.set_duration(std::chrono::milliseconds(50));
-  bodies.set_duration(state.options.min_body_rate > 0 ? std::chrono::seconds(body_window) : std::chrono::seconds(0));
+  bodies.set_duration(state.options.min_body_rate > 0 ? state.options.body_window : std::chrono::milliseconds(0));
 }
 
 EventLoop::~EventLoop() {

@@ -206,8 +206,6 @@ class EventLoop {
   static constexpr std::int64_t drain_linger = 250;
   /// Milliseconds that a draining server leaves to calls that stream, which may be endless.
   static constexpr std::int64_t stream_grace = 1000;
-  /// Seconds over which the rate of a body is measured.
-  static constexpr std::int64_t body_window = 30;
 
   explicit EventLoop(ServerState& state);
   /// Closes what is still open.

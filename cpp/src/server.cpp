@@ -59,7 +59,8 @@ ServerOptions checked(ServerOptions options) {
   }
   if (options.max_memory == 0) options.max_memory = default_max_memory();
   options.max_connection_memory = std::max(options.max_connection_memory, options.max_body);
-  options.max_memory = std::max(options.max_memory, options.max_body);
+  // Twice, as one connection may have as much as it leaves to all others.
+  options.max_memory = std::max(options.max_memory, std::min(options.max_body, UINT64_MAX / 2) * 2);
   return options;
 }
 

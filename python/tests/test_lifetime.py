@@ -167,6 +167,21 @@ def test_run_ends_with_a_signal(number):
     assert error in (b"", b"drain_timeout: closing 1 connections in the middle\n")
 
 
+def test_run_goes_on_after_other_signals():
+    code = HEAD + "print(server.address, flush=True)\nserver.run()\n"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        address = process.stdout.readline().decode().strip()
+        import framecall
+
+        with framecall.Client(address) as client:
+            assert client.call("add", 1) == 2
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+                process.send_signal(number)
+                assert client.call("add", number) == number + 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
 CHILDREN = """
 import asyncio, multiprocessing, signal, subprocess, sys
 import framecall

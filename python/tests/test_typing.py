@@ -173,7 +173,7 @@ def test_everything_is_documented() -> None:
     for name in ("get_buffer", "buffer_updated", "feed", "close", "next_event", "body_left", "offset"):
         assert inspect.getdoc(getattr(framecall.Decoder, name)), name
     if sys.version_info >= (3, 10):
-        assert str(inspect.signature(framecall.Decoder)) == "(max_header=1048576)"
+        assert str(inspect.signature(framecall.Decoder)) == "(max_header=1048576, *, dialect='default')"
     assert str(inspect.signature(framecall.encode_frame)) == "(header, body=b'')"
 
 

@@ -77,8 +77,10 @@ struct ServerOptions {
   /// Bytes that the server holds for one connection: its requests under way, unsent replies, and parts of streams. Above
   /// it the connection is not read. At least max_body.
   std::uint64_t max_connection_memory = 64 << 20;
-  std::uint64_t max_memory = 0;        ///< the same for all connections together; 0: a quarter of the memory there is
-  std::uint64_t min_body_rate = 1024;  ///< bytes a second, over 30 seconds, of the body of a call; 0: any
+  /// The same for all connections together, at least twice max_body; 0: a quarter of the memory there is.
+  std::uint64_t max_memory = 0;
+  std::uint64_t min_body_rate = 1024;  ///< bytes a second of the body of a call, over body_window; 0: any
+  std::chrono::milliseconds body_window = std::chrono::seconds(30);
   std::uint64_t max_file = std::uint64_t{INT64_MAX};                    ///< bytes of one upload
   std::size_t max_connections = 10000;                                  ///< clamped below the limit of descriptors
   std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  ///< from the first byte of a head to its last

@@ -279,6 +279,9 @@ class Server:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 numbers.append(signal.SIGINT)
             before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in numbers}
+            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # they would end the process
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    before[number] = signal.signal(number, _log_signal)
         try:
             self.start()
             while not self._ended.is_set() and not interrupted.is_set():
@@ -392,6 +395,10 @@ def _most_connections() -> int:
     """The default, without the warning that a number asked for is above what the limit of descriptors allows."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 10000 if most == resource.RLIM_INFINITY else max(min(10000, (most - 64) // 2), 1)
+
+
+def _log_signal(number: int, frame: object) -> None:
+    _logger.info("%s received: this server has nothing to reload", signal.Signals(number).name)
 
 
 # ---- what the compiled part calls
