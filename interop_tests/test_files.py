@@ -395,7 +395,7 @@ def test_access_of_dialects(serve):
     with peers.connect(server.port) as sock:
         sock.sendall(b"get secret")
         assert b"hidden" not in peers.finish(sock)
-    assert "the access of this server does not include read" in server.log()
+    wait_until(lambda: "the access of this server does not include read" in server.log(), "the refusal in the log")
 
 
 def test_access_words_are_checked(program, tmp_path):
@@ -408,8 +408,10 @@ def test_a_root_that_is_no_place_for_files_of_peers_is_told(serve, program, tmp_
     home = tmp_path / "home"
     home.mkdir()
     server = serve(root=home, env=dict(clean_environment(), HOME=str(home)))
-    assert "is a home folder, and peers can write files there" in server.log()
+    wait_until(lambda: "is a home folder, and peers can write files there" in server.log(), "the warning")
     server = serve(root=tmp_path / "own", env=dict(clean_environment(), HOME=str(home)))
+    peers.store(server, "a", b"content")
+    wait_until(lambda: "stored" in server.log(), "a line that comes later")
     assert "peers can write" not in server.log()
 
 

@@ -174,7 +174,7 @@ def test_everything_is_documented() -> None:
         assert inspect.getdoc(getattr(framecall.Decoder, name)), name
     if sys.version_info >= (3, 10):
         assert str(inspect.signature(framecall.Decoder)) == "(max_header=1048576, *, dialect='default')"
-    assert str(inspect.signature(framecall.encode_frame)) == "(header, body=b'')"
+    assert str(inspect.signature(framecall.encode_frame)) == "(header, body=b'', *, dialect='default')"
 
 
 def test_version() -> None:

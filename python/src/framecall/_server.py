@@ -279,9 +279,9 @@ class Server:
             if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
                 numbers.append(signal.SIGINT)
             before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in numbers}
-            for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # they would end the process
-                if signal.getsignal(number) is signal.SIG_DFL:
-                    before[number] = signal.signal(number, _log_signal)
+            for harmless in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # they would end the process
+                if signal.getsignal(harmless) is signal.SIG_DFL:
+                    before[harmless] = signal.signal(harmless, _log_signal)
         try:
             self.start()
             while not self._ended.is_set() and not interrupted.is_set():
