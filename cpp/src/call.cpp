@@ -132,8 +132,8 @@ Request::Request(const CallHead& head, Buffer body, std::string_view peer) : Req
 }
 
 const Json& Request::params() const {
-  if (!parsed_) parsed_ = params_.empty() ? Json() : parse_json(params_);
-  return *parsed_;
+  if (!parsed_) parsed_.emplace(params_.empty() ? Json() : parse_json(params_));
+  return **parsed_;
 }
 
 Buffer Request::take_body() {
@@ -145,9 +145,9 @@ Buffer Request::take_body() {
 
 std::optional<std::string> Request::metadata(std::string_view name) const {
   if (metadata_.empty()) return std::nullopt;
-  const Json all = parse_json(metadata_);
-  const auto found = all.find(name);
-  if (found == all.end() || !found->is_string()) return std::nullopt;
+  const KeptJson all(parse_json(metadata_));
+  const auto found = all->find(name);
+  if (found == all->end() || !found->is_string()) return std::nullopt;
   return found->get<std::string>();
 }
 
@@ -290,9 +290,10 @@ Failure current_failure() noexcept {
     } catch (const std::bad_alloc&) {
       return {static_cast<std::int64_t>(ErrorCode::resource_exhausted), "out of memory", {}};
     } catch (const std::exception& error) {
-      Json data;
-      data["type"] = type_name(typeid(error));
-      return {internal, message_text(error.what()), dump_json(data)};
+      std::string data = "{\"type\": ";
+      write_string(data, type_name(typeid(error)));
+      data += '}';
+      return {internal, message_text(error.what()), std::move(data)};
     } catch (...) {
       return {internal, "the handler threw what is no std::exception", {}};
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "framecall/error.hpp"
+#include "framecall/json_text.hpp"
 
 namespace framecall {
 namespace {
@@ -69,8 +70,38 @@ void limit(std::uint64_t most, std::uint64_t got, const std::string& message) {
   if (got > most) throw CallError(ErrorCode::resource_exhausted, message, limit_data(most, got));
 }
 
-Json entry_value(const FileStore::Entry& entry) {
-  return {{"name", entry.name}, {"size", entry.size}, {"mtime", entry.mtime}};
+// The text of an object, put together without a Json, whose destructor needs memory.
+class ObjectText {
+ public:
+  ObjectText& text(std::string_view key, std::string_view value) { return write_string(begin(key), value), *this; }
+  template <class T>
+  ObjectText& number(std::string_view key, T value) {
+    return write_integer(begin(key), value), *this;
+  }
+  ObjectText& as_it_is(std::string_view key, std::string_view value) { return begin(key).append(value), *this; }
+  std::string finish() {
+    text_ += '}';
+    return std::move(text_);
+  }
+  Response response() {
+    Response response;
+    response.result = finish();
+    return response;
+  }
+
+ private:
+  std::string& begin(std::string_view key) {
+    text_ += text_.empty() ? "{" : ", ";
+    write_string(text_, key);
+    return text_.append(": ");
+  }
+  std::string text_;
+};
+
+ObjectText entry_text(const FileStore::Entry& entry) {
+  ObjectText text;
+  text.text("name", entry.name).number("size", entry.size).number("mtime", entry.mtime);
+  return text;
 }
 
 }  // namespace
@@ -152,19 +183,17 @@ Response IncomingFile::compare_with_what_is_there(const std::stop_token& stop) c
 }
 
 Response IncomingFile::answer(const std::string& sha256) const {
-  return Response(Json{{"name", name_}, {"size", size_}, {"sha256", sha256}});
+  return ObjectText().text("name", name_).number("size", size_).text("sha256", sha256).response();
 }
 
 OutgoingFile get_file(FileStore& files, const Json& all) {
   const Params params(all, {"name", "offset", "length"});
   FileStore::Download file = files.open(params.name());
   file.set_range(params.size("offset").value_or(0), params.size("length"));
-  const Json result = {{"name", file.name()},
-                       {"size", file.size()},
-                       {"offset", file.offset()},
-                       {"length", file.length()},
-                       {"mtime", file.mtime()}};
-  return {Response(result), std::move(file)};
+  ObjectText result;
+  result.text("name", file.name()).number("size", file.size()).number("offset", file.offset());
+  result.number("length", file.length()).number("mtime", file.mtime());
+  return {result.response(), std::move(file)};
 }
 
 namespace {
@@ -178,14 +207,16 @@ Response list_files(FileStore& files, const Json& all, const std::stop_token& st
   const auto size = static_cast<std::size_t>(page);
   const std::string prefix = params.text("prefix").value_or(""), after = params.text("after").value_or("");
   FileStore::Listing listing = files.list(prefix, after, size + 1, stop);
-  Json result = {{"files", Json::array()}, {"next", nullptr}};
-  if (listing.files.size() > size) {
-    listing.files.pop_back();
-    result["next"] = listing.files.back().name;
-  }
-  for (const FileStore::Entry& entry : listing.files) result["files"].push_back(entry_value(entry));
-  if (listing.left_out > 0) result["left_out"] = listing.left_out;
-  return Response(result);
+  const bool more = listing.files.size() > size;
+  if (more) listing.files.pop_back();
+  std::string list = "[";
+  for (const FileStore::Entry& entry : listing.files)
+    list.append(list.size() > 1 ? ", " : "").append(entry_text(entry).finish());
+  ObjectText result;
+  result.as_it_is("files", list.append("]"));
+  more ? result.text("next", listing.files.back().name) : result.as_it_is("next", "null");
+  if (listing.left_out > 0) result.number("left_out", listing.left_out);
+  return result.response();
 }
 
 }  // namespace
@@ -195,13 +226,13 @@ Response answer_about_files(FileStore& files, std::string_view method, const Jso
   if (method == "file.stat") {
     const Params params(all, {"name", "partial"});
     const std::string name = params.name();
-    if (params.flag("partial")) return Response(Json{{"offset", files.partial_size(name)}});
-    return Response(entry_value(files.stat(name)));
+    if (params.flag("partial")) return ObjectText().number("offset", files.partial_size(name)).response();
+    return entry_text(files.stat(name)).response();
   }
   const Params params(all, {"name"});
   const std::string name = params.name();
   files.remove(name);
-  return Response(Json{{"name", name}});
+  return ObjectText().text("name", name).response();
 }
 
 }  // namespace framecall

@@ -107,6 +107,16 @@ void write_value(std::string& out, const Json& value, int depth) {
 
 }  // namespace
 
+void KeptJson::dismantle(Json& value) noexcept {
+  if (auto* list = value.get_ptr<Json::array_t*>()) {
+    for (Json& item : *list) dismantle(item);
+    list->clear();
+  } else if (auto* members = value.get_ptr<Json::object_t*>()) {
+    for (auto& [key, member] : *members) dismantle(member);
+    members->clear();
+  }
+}
+
 Json parse_json(std::string_view text) {
   ValueBuilder builder;
   return JsonReader(text).document(builder);

@@ -98,7 +98,7 @@ class Request {
   std::string layout_;
   std::unique_ptr<char[]> kept_;
   Buffer own_body_;
-  mutable std::optional<Json> parsed_;
+  mutable std::optional<KeptJson> parsed_;
   std::stop_source stop_{std::nostopstate};
   std::uint64_t timeout_ms_;
   bool notification_;

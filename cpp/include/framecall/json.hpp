@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace framecall {
 
@@ -11,6 +12,25 @@ namespace framecall {
 ///  - an integer beyond 64 bits is a `binary` value that holds its decimal digits (JSON text never makes binary ones);
 ///  - strings are generalised UTF-8: a lone surrogate is its three bytes ED Ax xx, which dump() of nlohmann refuses.
 using Json = nlohmann::ordered_json;
+
+/// Keeps a value, and frees it without any memory. The destructor of Json itself allocates where there are members; it ends the
+/// process if it cannot.
+class KeptJson {
+ public:
+  explicit KeptJson(Json value) noexcept : value_(std::move(value)) {}
+  KeptJson(KeptJson&&) noexcept = default;
+  KeptJson& operator=(KeptJson&& other) noexcept {
+    value_.swap(other.value_);
+    return *this;
+  }
+  ~KeptJson() { dismantle(value_); }
+  const Json& operator*() const { return value_; }
+  const Json* operator->() const { return &value_; }
+
+ private:
+  static void dismantle(Json& value) noexcept;
+  Json value_;
+};
 
 /// What json.loads reads. Duplicate keys: the last value, at the place of the first, as in Python.
 /// Throws ProtocolError(parse_error).
