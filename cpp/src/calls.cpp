@@ -775,7 +775,7 @@ void Calls::server_method(const CallHead& head, Request& request) {
   } else if (head.method == "rpc.health") {
     response.result = health_text(connection_.draining());
   } else {
-    response = Response(connection_.state().stats());
+    response.result = connection_.state().stats();
   }
   if (!head.id.empty()) answer(head.id, response);
 }

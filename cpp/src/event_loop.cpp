@@ -10,6 +10,7 @@
 
 #include "connection.hpp"
 #include "framecall/error.hpp"
+#include "framecall/json_text.hpp"
 
 namespace framecall {
 namespace {
@@ -108,11 +109,20 @@ void StreamPlaces::give_back(const std::string& address) {
   if (--own->second == 0) by_address_.erase(own);
 }
 
-Json ServerState::stats() const {
+std::string ServerState::stats() const {
   const auto up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started);
-  return {{"uptime_seconds", up.count()},        {"connections_open", connection_count.load()},
-          {"connections", connections.load()},   {"calls", calls.load()},
-          {"failed_calls", failed_calls.load()}, {"uploads", uploads.load()}};
+  std::string text = "{\"uptime_seconds\": ";
+  write_double(text, up.count());
+  const auto add = [&](std::string_view key, std::uint64_t value) {
+    text.append(", \"").append(key).append("\": ");
+    write_integer(text, value);
+  };
+  add("connections_open", connection_count.load());
+  add("connections", connections.load());
+  add("calls", calls.load());
+  add("failed_calls", failed_calls.load());
+  add("uploads", uploads.load());
+  return text + "}";
 }
 
 std::string health_text(bool draining) {

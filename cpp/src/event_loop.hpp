@@ -135,7 +135,7 @@ struct ServerState {
   /// How many of `count` one connection, or one address, may use.
   std::size_t share_of(std::size_t count) const;
   /// What `rpc.stats` answers.
-  Json stats() const;
+  std::string stats() const;  ///< JSON text
 
   ServerOptions options;
   std::atomic<std::size_t> connection_count{0};

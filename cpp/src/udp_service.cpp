@@ -254,7 +254,7 @@ void UdpService::run(const Method& method, const CallHead& head, Request& reques
       if (head.method == "rpc.health") {
         response.result = health_text(loop_.draining);
       } else if (head.method == "rpc.stats") {
-        response = Response(loop_.state.stats());
+        response.result = loop_.state.stats();
       }
       reply(asker, response);
       break;
