@@ -445,10 +445,14 @@ def test_a_path_as_name_has_a_hint(serve):
 # --- rows 25 and 26: send
 
 def test_a_reset_behind_an_early_end_is_told(program, tmp_path):
-    (tmp_path / "a").write_bytes(b"x" * 100)
+    size = 16 << 20  # more than the buffers on the way hold: the end is there before the file has left
+    (tmp_path / "a").write_bytes(bytes(size))
 
     def script(sock):
         sock.shutdown(socket.SHUT_WR)
+        left = size
+        while left > 0:
+            left -= len(sock.recv(min(left, 1 << 20)))
         time.sleep(0.01)  # a part of the input
         peers.reset(sock)
     with receiver(script) as address:

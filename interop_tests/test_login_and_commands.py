@@ -67,6 +67,7 @@ def test_a_good_login_is_fast_beside_200_connections_that_guess(serve, users):
             except (EOFError, OSError):
                 pass  # the connection has had its attempts
 
+    alone = Client(server.port).login("secret")[1]
     # All first guesses are in the queue before anybody else logs in.
     guessers = [Client(server.port) for _ in range(200)]
     for client in guessers:
@@ -84,7 +85,8 @@ def test_a_good_login_is_fast_beside_200_connections_that_guess(serve, users):
         stop.set()
         for thread in threads:
             thread.join()
-    assert sorted(times)[2] < GENEROUS, times
+    # Alone it takes one computation; here it waits for one that is under way, and shares two processors with another.
+    assert sorted(times)[2] < max(GENEROUS, 10 * alone), (alone, times)
 
 
 def test_logins_hold_up_no_files(serve, users, tmp_path):

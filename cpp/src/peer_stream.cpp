@@ -34,7 +34,7 @@ constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are
 constexpr auto look_again = milliseconds(50);
 constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
 constexpr auto shortest_quiet = milliseconds(50);
-constexpr auto reset_watch = milliseconds(25);  // of a peer that has ended its direction and may not have wanted all
+constexpr auto reset_watch = milliseconds(100);  // of a peer that has ended its direction and may not have wanted all
 constexpr std::size_t max_expected = 64 << 10;  // bytes of an answer that is compared
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
@@ -479,6 +479,7 @@ void PeerStream::lost(int errno_value) {
 void PeerStream::end() {
   listen();
   if (ended_) {
+    wait_until_received();
     const auto deadline = Clock::now() + reset_watch;
     for (auto left = poll_until(deadline); left.count() > 0; left = poll_until(deadline)) {
       unsent();
