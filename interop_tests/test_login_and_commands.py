@@ -111,7 +111,7 @@ def test_a_connection_has_five_attempts(serve, users):
     assert [client.login("guess")[0] for _ in range(5)] == [False] * 5
     client.sock.sendall(frame({"username": "ann", "password": "secret"}))
     assert peers.read_to_end(client.sock) == b""
-    assert "5 failed logins" in server.log()
+    wait_until(lambda: "5 failed logins" in server.log(), "a line in the log")
     server = serve("--dialect", "login", "--users", users, "--max-login-attempts", "1")
     client = Client(server.port)
     assert client.login("guess")[0] is False
