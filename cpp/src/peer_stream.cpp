@@ -35,7 +35,7 @@ constexpr auto look_again = milliseconds(50);
 constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
 constexpr auto shortest_quiet = milliseconds(50);
 constexpr auto reset_watch = milliseconds(100);  // of a peer that has ended its direction and may not have wanted all
-constexpr std::size_t max_expected = 64 << 10;  // bytes of an answer that is compared
+constexpr std::size_t max_expected = 64 << 10;   // bytes of an answer that is compared
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
 Dialect to_read(const Dialect& dialect) {
