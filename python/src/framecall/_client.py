@@ -113,7 +113,7 @@ class Client(_core.Client):
         """Fetches a file as `path` (None: its name, in the current folder), replacing what is there, and returns its size in
         bytes. The target appears when it is whole; a cut-off attempt leaves PATH.part.
 
-        `resume`: goes on with such a part. `offset`, `length`: a range, in bytes. `max_size`: fetches nothing larger, in bytes
+        `resume`: continues such a part. `offset`, `length`: a range, in bytes. `max_size`: fetches nothing larger, in bytes
         (None: what the disk has room for). `progress(done, size)` as with put(). Raises NotFoundError, OSError for the target,
         and ProtocolError if what the server announces does not agree, or is larger than `max_size`.
         """
