@@ -45,9 +45,10 @@ struct Queue {
         },
         [this, name](bool result) { answered.add(name + (result ? " good" : " bad")); });
   }
-  // Keeps both threads busy until `gate` opens.
-  void occupy(Gate& gate) {
-    for (std::size_t i = 0; i < LoginQueue::threads; ++i) {
+  // Keeps `threads` more threads busy until `gate` opens.
+  void occupy(Gate& gate, std::size_t threads = LoginQueue::threads) {
+    occupying += threads;
+    for (std::size_t i = 0; i < threads; ++i) {
       queue.submit(
           "nobody", wanted,
           [this, &gate] {
@@ -56,10 +57,11 @@ struct Queue {
           },
           [](bool) {});
     }
-    occupied.wait_for(LoginQueue::threads);
+    occupied.wait_for(occupying);
   }
   std::shared_ptr<int> wanted = std::make_shared<int>();
   Record checked, answered, occupied;
+  std::size_t occupying = 0;
   LoginQueue queue;
 };
 
@@ -77,18 +79,18 @@ TEST(LoginQueue, takes_the_newest_first_and_addresses_with_failures_last) {
   Queue logins;
   logins.submit("guesser", "failure", false);
   logins.answered.wait_for(1);
-  Gate gate;
-  logins.occupy(gate);
+  // One of the two threads stays busy, so that the other one checks one login after another.
+  Gate free, busy;
+  logins.occupy(free, 1);
+  logins.occupy(busy, LoginQueue::threads - 1);
   logins.submit("guesser", "g1", false);
   logins.submit("user", "u1", true);
   logins.submit("guesser", "g2", false);
   logins.submit("user", "u2", true);
-  gate.open();
+  free.open();
   const std::vector<std::string> order = logins.checked.wait_for(5);
-  // Two threads: neighbours may be exchanged.
-  const std::vector<std::string> users = {order.at(1), order.at(2)};
-  EXPECT_TRUE((users == std::vector<std::string>{"u2", "u1"}) || (users == std::vector<std::string>{"u1", "u2"}))
-      << order[1] << order[2];
+  busy.open();
+  EXPECT_EQ(order, (std::vector<std::string>{"failure", "u2", "u1", "g2", "g1"}));
 }
 
 TEST(LoginQueue, drops_what_nobody_waits_for) {

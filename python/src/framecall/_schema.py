@@ -144,7 +144,17 @@ class _Body(NamedTuple):
     make: Callable[[memoryview, dict[str, Any]], Any] | None = None
 
 
+def _expand(annotation: Any) -> Any:
+    """What a `type` statement (PEP 695) stands for: NumPy 2.5 defines NDArray by one."""
+    while True:
+        origin = get_origin(annotation) or annotation
+        if type(origin).__name__ != "TypeAliasType":
+            return annotation
+        annotation = origin.__value__ if origin is annotation else origin.__value__[get_args(annotation)]
+
+
 def _body(annotation: Any) -> _Body:
+    annotation = _expand(annotation)
     if annotation is bytes:
         return _Body("bytes")
     if get_origin(annotation) in _UNIONS:  # T | None: of the kind of T
@@ -162,7 +172,7 @@ def _body(annotation: Any) -> _Body:
 
 def _scalar(numpy: Any, annotation: Any) -> Any:
     """numpy.float32 of NDArray[numpy.float32]; None: any."""
-    of_array = get_args(annotation)
+    of_array = get_args(_expand(annotation))
     of_dtype = get_args(of_array[1]) if len(of_array) == 2 else ()
     kind = of_dtype[0] if of_dtype else None
     return kind if isinstance(kind, type) and issubclass(kind, numpy.generic) else None
@@ -194,7 +204,7 @@ def describe(function: Callable[..., Any]) -> dict[str, Any]:
             any_parameters = True
             continue
         if name == "body":
-            annotation = annotations.get(name)
+            annotation = _expand(annotations.get(name))
             body = _body(annotation)
             body_optional = get_origin(annotation) in _UNIONS and type(None) in get_args(annotation)
             body_default = parameter.default is not parameter.empty
