@@ -14,7 +14,7 @@ import measure
 from measure import Failed, Program
 from processes import program_path
 
-SOURCE_FILE = "cpp/src/connection.cpp"  # of the one-file change
+SOURCE_FILE = "cpp/src/server/connection.cpp"  # of the one-file change
 MIB = 1 << 20
 
 

@@ -15,7 +15,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(HERE)
 COPY = os.path.join(SOURCE, "build", "mutants")
-FILES = ["cpp/src/frame.cpp", "cpp/src/call.cpp", "cpp/src/json_text.cpp", "cpp/src/json.cpp"]
+FILES = ["cpp/src/wire/frame.cpp", "cpp/src/wire/call.cpp", "cpp/src/text/json_text.cpp", "cpp/src/text/json.cpp"]
 CHANGES = {"<": ">", ">": "<", "+": "-", "-": "+", "!": " ", "0": "1", "1": "0", "2": "3", "4": "5", "8": "9", "&": "|"}
 # What a changed line would hold that does the same as the line itself: no test can tell.
 THE_SAME = {

@@ -29,9 +29,9 @@ def example(name):
 def built(name, folder):
     (folder / name).write_text(example(name))
     program = str(folder / name.replace(".cpp", ""))
-    libraries = [os.path.join(BUILD, "lib", "lib%s.a" % library) for library in ("framecall", "framecall_core")]
+    library = os.path.join(BUILD, "lib", "libframecall.a")
     subprocess.run([compiler(), "-std=c++20", "-Wall", "-Wextra", "-Werror", "-I" + os.path.join(SOURCE, "cpp", "include"),
-                    "-I" + os.path.join(BUILD, "generated"), str(folder / name), *libraries, "-lcrypto", "-pthread", "-o",
+                    "-I" + os.path.join(BUILD, "generated"), str(folder / name), library, "-lcrypto", "-pthread", "-o",
                     program], check=True, timeout=280)
     return program
 

@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "framecall/call.hpp"
-#include "framecall/frame.hpp"
-#include "framecall/header.hpp"
-#include "framecall/json_text.hpp"
+#include "framecall/detail/json_text.hpp"
 #include "framecall/router.hpp"
+#include "framecall/wire/frame.hpp"
+#include "framecall/wire/header.hpp"
 
 namespace framecall {
 namespace {

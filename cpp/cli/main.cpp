@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "arguments.hpp"
-#include "commands.hpp"
-#include "framecall/suggestion.hpp"
+#include "commands/arguments.hpp"
+#include "commands/commands.hpp"
+#include "framecall/detail/suggestion.hpp"
 #include "framecall/version.hpp"
 
 namespace framecall::cli {

@@ -23,9 +23,9 @@
 #include "framecall/async_client.hpp"
 #include "framecall/client.hpp"
 #include "framecall/dialect_client.hpp"
-#include "framecall/digest.hpp"
 #include "framecall/error.hpp"
 #include "framecall/file_client.hpp"
+#include "framecall/wire/digest.hpp"
 
 namespace {
 

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "framecall/error.hpp"
-#include "framecall/json.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace {
 

@@ -16,11 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include "framecall/detail/file_store.hpp"
 #include "framecall/error.hpp"
-#include "framecall/file_store.hpp"
-#include "framecall/json.hpp"
 #include "framecall/router.hpp"
 #include "framecall/stream.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace {
 

@@ -5,17 +5,17 @@
 #include <cstring>
 #include <string>
 
-#include "async_call.hpp"
-#include "client.hpp"
-#include "decoder.hpp"
-#include "events.hpp"
-#include "files.hpp"
-#include "framecall/frame.hpp"
-#include "json_python.hpp"
-#include "message.hpp"
-#include "plain_clients.hpp"
-#include "server.hpp"
-#include "session.hpp"
+#include "client/async_call.hpp"
+#include "client/client.hpp"
+#include "client/files.hpp"
+#include "client/plain_clients.hpp"
+#include "client/session.hpp"
+#include "framecall/wire/frame.hpp"
+#include "json/json_python.hpp"
+#include "server/server.hpp"
+#include "types/decoder.hpp"
+#include "types/events.hpp"
+#include "types/message.hpp"
 
 namespace framecall::python {
 namespace {

@@ -12,11 +12,11 @@
 #include <optional>
 #include <string>
 
-#include "framecall/buffer.hpp"
 #include "framecall/call.hpp"
 #include "framecall/client_options.hpp"
 #include "framecall/endpoint.hpp"
-#include "framecall/json.hpp"
+#include "framecall/wire/buffer.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace framecall {
 

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <utility>
 
-#include "framecall/buffer.hpp"
 #include "framecall/error.hpp"
-#include "framecall/header.hpp"
-#include "framecall/json.hpp"
+#include "framecall/wire/buffer.hpp"
+#include "framecall/wire/header.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace framecall {
 
@@ -55,6 +55,11 @@ struct Part {
   Buffer body;
   std::string layout;      ///< see Response::layout
   bool continues = false;  ///< more of this body comes with the next part: above max_body it comes in pieces
+
+  /// Parts that wait for a slow reader are limited to about this many bytes in each direction of a stream.
+  static constexpr std::size_t max_unread = 1 << 20;
+  /// What a part counts while it waits, in bytes: empty ones are not free.
+  std::size_t weight() const { return value.size() + body.size() + 128; }
 };
 
 /// One call, as its handler sees it. On the event loop it borrows what was read; keep() makes it its own. Not thread-safe.

@@ -8,12 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "framecall/buffer.hpp"
 #include "framecall/call.hpp"
 #include "framecall/client_options.hpp"
 #include "framecall/endpoint.hpp"
 #include "framecall/error.hpp"
-#include "framecall/json.hpp"
+#include "framecall/wire/buffer.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace framecall {
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <system_error>
 
-#include "framecall/frame.hpp"
-#include "framecall/json.hpp"
+#include "framecall/wire/frame.hpp"
+#include "framecall/wire/json.hpp"
 
 namespace framecall {
 

@@ -11,9 +11,9 @@
 #include <string>
 #include <string_view>
 
-#include "framecall/dialect.hpp"
 #include "framecall/endpoint.hpp"
 #include "framecall/error.hpp"
+#include "framecall/wire/dialect.hpp"
 
 namespace framecall {
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "framecall/call.hpp"
-#include "framecall/method.hpp"
-#include "framecall/parameters.hpp"
+#include "framecall/detail/method.hpp"
+#include "framecall/detail/parameters.hpp"
 #include "framecall/responder.hpp"
 
 namespace framecall {

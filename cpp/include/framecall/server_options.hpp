@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "framecall/command_table.hpp"
-#include "framecall/dialect.hpp"
-#include "framecall/file_store.hpp"
-#include "framecall/frame.hpp"
+#include "framecall/detail/file_store.hpp"
 #include "framecall/router.hpp"
 #include "framecall/users.hpp"
+#include "framecall/wire/dialect.hpp"
+#include "framecall/wire/frame.hpp"
 
 namespace framecall {
 

@@ -23,7 +23,7 @@ namespace framecall {
 /// of them throw CallError.
 class Stream {
  public:
-  static constexpr std::size_t max_unread = 1 << 20;
+  static constexpr std::size_t max_unread = Part::max_unread;
 
   /// Whether the caller takes parts; if not, the answer has to be the Response alone and writing is refused with -32600.
   bool accepts_parts() const { return accepts_parts_; }
@@ -52,8 +52,6 @@ class Stream {
   void end();
   /// Parts of this weight together have left.
   void release(std::size_t weight);
-  /// What a part counts while it waits: empty ones are not free.
-  static std::size_t weight(const Part& part) { return part.value.size() + part.body.size() + 128; }
   /// The call is over: what is said from now on is for nobody.
   void fail(const CallError& error);
 

@@ -1,10 +1,10 @@
 // A frame made and read back, and a call to a server of the same program by a client that is a coroutine.
 #include <framecall/async_client.hpp>
 #include <framecall/awaitable.hpp>
-#include <framecall/frame.hpp>
-#include <framecall/json.hpp>
 #include <framecall/server.hpp>
 #include <framecall/version.hpp>
+#include <framecall/wire/frame.hpp>
+#include <framecall/wire/json.hpp>
 
 #include <asio/co_spawn.hpp>
 #include <asio/executor_work_guard.hpp>

@@ -1,0 +1,189 @@
+#include "client/blocking_connection.hpp"
+
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A blocking receive wakes up as often as this to look at the clock and for the check: one system call less than poll() and
+// a receive, for every reply that comes sooner.
+constexpr auto slice = std::chrono::milliseconds(100);
+// How long a connection is not looked at before the next call goes out on it: much less than a server waits before it closes
+// one, and no more than what passes anyway between that look and the arrival of the call.
+constexpr auto a_moment = std::chrono::microseconds(100);
+constexpr std::uint64_t most_at_once = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::size_t block_size = 1 << 20;
+
+std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
+  return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), std::chrono::milliseconds(0));
+}
+
+}  // namespace
+
+ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check,
+                                   std::uint32_t max_header, std::uint64_t max_body, Deadline deadline,
+                                   const Dialect& dialect)
+    : shown_(std::move(shown)),
+      check_(check),
+      socket_(open_connection(endpoint, left_to_wait(deadline), check)),
+      reader_(max_header, max_body, dialect) {
+  set_blocking(socket_, slice);
+}
+
+void ClientConnection::abandon() {
+  if (socket_ >= 0) ::close(std::exchange(socket_, -1));
+}
+
+bool ClientConnection::healthy(Clock::time_point now) const {
+  if (socket_ < 0 || broken_ != 0 || ended_ || closing() || !reader_.idle()) return false;
+  if (last_id_ > 1 && now - last_wait_ < a_moment) return true;
+  char byte = 0;
+  return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+void ClientConnection::send(std::string_view head, std::string_view body, Deadline deadline) {
+  sent_nothing_ = true;
+  while (broken_ == 0 && head.size() + body.size() > 0) {
+    std::array<iovec, 2> vectors{
+        {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(body.data()), body.size()}}};
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = body.empty() ? 1 : 2;
+    const ssize_t count = ::sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      sent_nothing_ = false;
+      const auto sent = static_cast<std::size_t>(count);
+      const std::size_t of_head = std::min(sent, head.size());
+      head.remove_prefix(of_head);
+      body.remove_prefix(sent - of_head);
+    } else if (errno == EAGAIN) {
+      // The peer may wait for us to read before it reads on.
+      if (receive_while_sending()) continue;
+      wait(ended_ ? POLLOUT : POLLIN | POLLOUT, deadline);
+    } else if (errno != EINTR) {
+      broken_ = errno;
+    }
+  }
+}
+
+void ClientConnection::send_last(std::string_view bytes) const {
+  if (socket_ >= 0) static_cast<void>(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+bool ClientConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
+                                 std::chrono::milliseconds timeout,
+                                 const std::function<void(std::uint64_t)>& progress) {
+  const WithoutSigpipe without_sigpipe;
+  std::string block;  // for files that cannot go to a socket by themselves
+  auto at = static_cast<off_t>(offset);
+  for (auto last = Clock::now(); static_cast<std::uint64_t>(at) < size && broken_ == 0;) {
+    const auto left =
+        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(at), most_at_once));
+    const ssize_t count = send_piece(file, path, at, left, block);
+    if (count > 0) {
+      last = Clock::now();
+      progress(static_cast<std::uint64_t>(at));
+    } else if (count == 0) {
+      throw std::runtime_error(path + ": became shorter while it was sent");
+    } else if (errno != EAGAIN && errno != EINTR) {
+      broken_ = errno;
+    } else if (Clock::now() - last > timeout) {
+      throw std::system_error(ETIMEDOUT, std::generic_category(), shown_);
+    }
+    if (check_) check_();
+    if (has_words()) return false;
+  }
+  return broken_ == 0;
+}
+
+// As sendfile(): what has left, or -1 and the errno.
+ssize_t ClientConnection::send_piece(int file, const std::string& path, off_t& offset, std::size_t size,
+                                     std::string& block) {
+  if (block.empty()) {
+    const ssize_t count = ::sendfile(socket_, file, &offset, size);
+    if (count >= 0 || (errno != EINVAL && errno != ENOSYS && errno != EIO)) return count;
+    if (errno == EIO) throw std::system_error(errno, std::generic_category(), path);
+    block.resize(block_size);
+  }
+  ssize_t count = ::pread(file, block.data(), std::min(size, block.size()), offset);
+  if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), path);
+  if (count > 0) count = ::send(socket_, block.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
+  offset += std::max<ssize_t>(count, 0);
+  return count;
+}
+
+bool ClientConnection::has_words() const {
+  char byte = 0;
+  return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+// False: there is nothing now.
+bool ClientConnection::receive_while_sending() {
+  if (ended_) return false;
+  const std::span<char> room = reader_.prepare();
+  const ssize_t count = ::recv(socket_, room.data(), room.size(), MSG_DONTWAIT);
+  if (count < 0) return errno == EINTR;
+  reader_.commit(static_cast<std::size_t>(count));
+  ended_ = count == 0;
+  return true;
+}
+
+CallReply& ClientConnection::receive(Deadline deadline) {
+  try {
+    for (;;) {
+      if (CallReply* const reply = reader_.next()) return *reply;
+      if (reader_.closed()) lost(ECONNRESET);
+      const std::span<char> room = reader_.prepare();
+      reader_.commit(receive_some(room.data(), room.size(), deadline));
+    }
+  } catch (const ProtocolError& error) {
+    if (error.code() == ErrorCode::data_loss) lost(ECONNRESET);
+    throw ProtocolError(error.code(), error.offset(), shown_ + ": " + error.what());
+  }
+}
+
+CallReply* ClientConnection::try_receive() {
+  for (;;) {
+    if (CallReply* const reply = reader_.next()) return reply;
+    if (!receive_while_sending()) return nullptr;
+  }
+}
+
+std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
+  for (;;) {
+    last_wait_ = Clock::now();
+    const bool late = deadline - last_wait_ < slice;
+    const ssize_t count = ::recv(socket_, to, size, late ? MSG_DONTWAIT : 0);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno != EAGAIN && errno != EINTR) lost(errno);
+    if (errno == EAGAIN && late) {
+      wait(POLLIN, deadline);
+    } else if (check_) {
+      check_();
+    }
+  }
+}
+
+void ClientConnection::wait(short events, Deadline deadline) const {
+  if (!wait_ready(socket_, events, deadline, check_)) {
+    throw std::system_error(ETIMEDOUT, std::generic_category(), shown_);
+  }
+}
+
+void ClientConnection::lost(int errno_value) const {
+  throw std::system_error(broken_ != 0 ? broken_ : errno_value, std::generic_category(), shown_);
+}
+
+}  // namespace framecall

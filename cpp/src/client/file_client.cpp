@@ -1,0 +1,498 @@
+#include "framecall/file_client.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <future>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "client/blocking_connection.hpp"
+#include "framecall/call.hpp"
+#include "framecall/detail/request_encoder.hpp"
+#include "framecall/error.hpp"
+#include "framecall/wire/digest.hpp"
+#include "framecall/wire/json.hpp"
+
+namespace framecall {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint64_t piece_limit = 1 << 20;  // replies with larger bodies come in pieces
+constexpr int busy_attempts = 20;               // while the server has not noticed that the attempt before is gone
+constexpr std::chrono::milliseconds busy_pause(100);
+constexpr std::size_t max_name_size = 255;              // bytes; PROTOCOL.md, section 3
+constexpr std::uint64_t max_list_memory = 64ULL << 20;  // of a list that is returned whole
+
+[[noreturn]] void fail(const std::filesystem::path& path, int errno_value) {
+  throw std::filesystem::filesystem_error("a file here", path, std::error_code(errno_value, std::generic_category()));
+}
+
+// A file of this machine.
+class LocalFile {
+ public:
+  LocalFile(const std::filesystem::path& path, int flags)
+      : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+    if (descriptor_ < 0) fail(path_, errno);
+  }
+  LocalFile(const LocalFile&) = delete;
+  ~LocalFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  int get() const { return descriptor_; }
+  struct stat status() const {
+    struct stat status{};
+    if (::fstat(descriptor_, &status) != 0) fail(path_, errno);
+    return status;
+  }
+  void write(std::string_view bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
+      if (count < 0 && errno != EINTR) fail(path_, errno);
+      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+    }
+  }
+  /// Throws for content that the file system has no room for: what a peer announces is not to fill it up to the last byte.
+  void check_room(std::uint64_t size) const {
+    struct statvfs system{};
+    if (::fstatvfs(descriptor_, &system) != 0) return;
+    if (size / std::max<std::uint64_t>(system.f_frsize, 1) > system.f_bavail) fail(path_, ENOSPC);
+  }
+  void close() {  // some file systems tell only here that they have no room
+    if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail(path_, errno);
+  }
+
+ private:
+  const std::filesystem::path path_;
+  int descriptor_;
+};
+
+// The SHA-256 of a file, computed beside whatever else is done; given up at once when it dies before.
+class Hashing {
+ public:
+  explicit Hashing(const LocalFile& file)
+      : sum_(std::async(std::launch::async, [this, descriptor = file.get()] { return run(descriptor); })) {}
+  Hashing(const Hashing&) = delete;
+  ~Hashing() { stop_ = true; }
+  std::string get() { return sum_.get(); }
+
+ private:
+  std::string run(int descriptor) const {
+    Digest digest(DigestKind::sha256);
+    std::vector<char> block(1 << 20);
+    for (off_t offset = 0; !stop_;) {
+      const ssize_t count = ::pread(descriptor, block.data(), block.size(), offset);
+      if (count < 0 && errno != EINTR) return {};  // the sending meets it, too
+      if (count == 0) break;
+      if (count > 0) digest.update({block.data(), static_cast<std::size_t>(count)});
+      offset += std::max<ssize_t>(count, 0);
+    }
+    return digest.finish();
+  }
+
+  std::atomic<bool> stop_{false};
+  std::future<std::string> sum_;  // waits for its end when it goes, which is first
+};
+
+// The file of the server is not the one that the part is of.
+struct Changed {};
+
+// Nothing for what is no integer of 0 .. 2^63-1.
+std::optional<std::uint64_t> size_of(const Json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  const bool large = value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX};
+  if (large || value.get<std::int64_t>() < 0) return std::nullopt;
+  return value.get<std::uint64_t>();
+}
+
+// The result of a call, whose members may be missing or of any type: what is wrong with it is a ProtocolError that shows it.
+class Result {
+ public:
+  /// `where`: the peer and the method, for messages.
+  Result(const Json& value, std::string where) : value_(value), where_(std::move(where)) {
+    if (!value_.is_object()) wrong("the result is not an object");
+  }
+
+  bool has(const char* key) const { return value_.contains(key); }
+  const Json& operator[](const char* key) const {
+    const auto found = value_.find(key);
+    if (found == value_.end()) wrong(in_quotes(key) + " is missing");
+    return *found;
+  }
+  std::uint64_t size(const char* key) const {
+    const auto size = size_of((*this)[key]);
+    if (!size) wrong(in_quotes(key) + " is not an integer of 0 .. 2^63-1");
+    return *size;
+  }
+  // Some servers pass on what their system tells, with fractions of a second.
+  std::int64_t time(const char* key) const {
+    const Json& member = (*this)[key];
+    const bool known = member.is_number() && std::abs(member.get<double>()) < 1e15;
+    if (!known) wrong(in_quotes(key) + " is not a time in seconds");
+    return static_cast<std::int64_t>(std::floor(member.get<double>()));
+  }
+  std::string text(const char* key) const {
+    const Json& member = (*this)[key];
+    if (!member.is_string()) wrong(in_quotes(key) + " is not a string");
+    return member.get<std::string>();
+  }
+  FileInfo file() const {
+    FileInfo info;
+    info.name = text("name");
+    if (info.name.size() > max_name_size)
+      wrong("the name has " + std::to_string(info.name.size()) + " bytes, at most 255");
+    info.size = size("size");
+    info.mtime = time("mtime");
+    return info;
+  }
+  const std::string& where() const { return where_; }
+  [[noreturn]] void wrong(const std::string& what) const {
+    throw ProtocolError(ErrorCode::invalid_request, 0, where_ + ": " + what + ": " + printable(dump_json(value_)));
+  }
+
+ private:
+  const Json& value_;
+  const std::string where_;
+};
+
+}  // namespace
+
+class FileClient::Implementation {
+ public:
+  Implementation(const Endpoint& endpoint, ClientOptions options)
+      : endpoint_(endpoint), shown_(endpoint.to_string()), options_(std::move(options)) {}
+
+  Json call(std::string_view method, const Json& params) {
+    begin(method, params, 0);
+    CallReply& reply = receive();
+    return parse_json(whole(reply).result);
+  }
+
+  /// Which peer and method a result is of.
+  std::string where() const { return shown_ + ": " + what_; }
+
+  Transfer put(const std::filesystem::path& path, std::string_view name, const PutOptions& options) {
+    const LocalFile file(path, O_RDONLY | O_NONBLOCK);
+    const auto before = file.status();
+    if (!S_ISREG(before.st_mode)) throw std::runtime_error(path.string() + ": not a regular file");
+    const auto size = static_cast<std::uint64_t>(before.st_size);
+    // What a resumed part was made of is not known: the server has to end up with what is here now.
+    std::string sha256 = options.resume ? digest_of_file(DigestKind::sha256, file.get()) : std::string();
+    std::uint64_t offset = options.resume ? partial(name) : 0;
+    if (options.resume && (offset == 0 || offset > size)) offset = size > 0 && offset == 0 ? size : 0;
+    for (int attempt = 0;; ++attempt) {
+      try {
+        return send(file, path, name, size, offset, sha256, options);
+      } catch (const RemoteError& error) {
+        const bool busy = error.code() == static_cast<int>(ErrorCode::unavailable);
+        if (!options.resume || attempt > busy_attempts || offset == 0) throw;
+        if (busy && attempt == busy_attempts) {
+          offset = 0;  // somebody else keeps it: it is not ours
+        } else if (busy) {
+          pause();
+        } else if (error.code() == static_cast<int>(ErrorCode::aborted)) {
+          offset = offset_of(error, size);
+        } else if (error.code() == static_cast<int>(ErrorCode::data_loss)) {
+          offset = 0;  // the part was of another file
+        } else {
+          throw;
+        }
+      }
+    }
+  }
+
+  /// `begin_with` gets the result, and how many bytes will come.
+  Transfer read(std::string_view name, const GetOptions& wanted,
+                const std::function<void(const Result& head, std::uint64_t size)>& begin_with,
+                const std::function<void(std::string_view)>& sink) {
+    Json params = {{"name", name}, {"offset", wanted.offset}};
+    if (wanted.length) params["length"] = *wanted.length;
+    begin("file.get", params, 0);
+    Transfer transfer;
+    std::uint64_t size = 0;
+    for (bool more = true; more;) {
+      CallReply& reply = receive();
+      more = reply.continues;
+      if (!more) under_way_ = false;
+      if (reply.error) throw RemoteError(*reply.error);
+      if (!reply.continued) {
+        if (reply.more)
+          throw ProtocolError(ErrorCode::invalid_request, 0, where() + ": a reply in parts, where one was due");
+        const Json value = parse_json(reply.result);
+        const Result head(value, where());
+        size = head.size("size");
+        begin_with(head, announced(head, wanted, reply.body_size));
+      }
+      sink(reply.body.view());
+      transfer.moved += reply.body.size();
+      if (wanted.progress) wanted.progress(wanted.offset + transfer.moved, size);
+      if (reply.damage) throw ProtocolError(*reply.damage);
+      reply.body.clear();
+    }
+    transfer.size = transfer.moved;
+    return transfer;
+  }
+
+  std::uint64_t partial(std::string_view name) {
+    const Json value = call("file.stat", {{"name", name}, {"partial", true}});
+    return Result(value, where()).size("offset");
+  }
+
+ private:
+  // Where the server's part ends; 0, to begin anew, if it says nothing of use.
+  static std::uint64_t offset_of(const RemoteError& error, std::uint64_t size) {
+    const Json data = error.data().empty() ? Json() : parse_json(error.data());
+    const auto offset = data.is_object() ? size_of(data.value("offset", Json())) : std::nullopt;
+    return offset && *offset <= size ? *offset : 0;
+  }
+
+  // The bytes that follow a result of file.get: all that it says about them must agree.
+  static std::uint64_t announced(const Result& head, const GetOptions& wanted, std::uint64_t body_size) {
+    const std::uint64_t size = head.size("size");
+    if (wanted.offset > size) head.wrong("the file ends before the offset " + std::to_string(wanted.offset));
+    const std::uint64_t rest = size - wanted.offset, due = std::min(wanted.length.value_or(rest), rest);
+    const auto check = [&](const char* what, std::uint64_t got, std::uint64_t expected) {
+      if (got != expected) {
+        head.wrong(std::string(what) + " is " + std::to_string(got) + " instead of " + std::to_string(expected));
+      }
+    };
+    if (head.has("offset")) check("\"offset\"", head.size("offset"), wanted.offset);
+    if (head.has("length")) check("\"length\"", head.size("length"), due);
+    check("body_size", body_size, due);
+    if (due > wanted.max_size) {
+      throw ProtocolError(
+          ErrorCode::resource_exhausted, 0,
+          head.where() + ": " + std::to_string(due) + " bytes, max_size is " + std::to_string(wanted.max_size));
+    }
+    return due;
+  }
+
+  Transfer send(const LocalFile& file, const std::filesystem::path& path, std::string_view name, std::uint64_t size,
+                std::uint64_t offset, const std::string& sha256, const PutOptions& options) {
+    Json params = {{"name", name}, {"size", size}};
+    if (offset > 0) params["offset"] = offset;
+    if (!sha256.empty()) params["sha256"] = sha256;
+    if (!options.replace) params["if_exists"] = "reject";
+    begin("file.put", params, size - offset);
+    // Of what is here, while it is sent: none of it comes by on its way from the page cache to the socket.
+    std::optional<Hashing> sum;
+    if (sha256.empty()) sum.emplace(file);
+    const auto on_piece = [&](std::uint64_t done) {
+      if (options.progress) options.progress(done, size);
+    };
+    sent_ = false;
+    try {
+      sent_ = connection_->send_file(file.get(), path.string(), offset, size, options_.timeout, on_piece);
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::timed_out) lost(error);
+      throw;
+    }
+    const Response response = whole(receive());
+    Transfer transfer;
+    transfer.size = size;
+    transfer.moved = size - offset;
+    const Json value = response.value();
+    const Result result(value, where());
+    transfer.sha256 = result.text("sha256");
+    if (result.has("size") && result.size("size") != size) result.wrong("\"size\" is not " + std::to_string(size));
+    if (transfer.sha256 != (sum ? sum->get() : sha256)) {
+      throw std::runtime_error(path.string() + ": it changed while it was sent, or was damaged on the way");
+    }
+    return transfer;
+  }
+
+  void begin(std::string_view method, const Json& params, std::uint64_t body_size) {
+    what_ = method;
+    if (connection_ && (under_way_ || !connection_->healthy(std::chrono::steady_clock::now()))) connection_.reset();
+    if (!connection_) {
+      connection_ = std::make_unique<ClientConnection>(endpoint_, shown_, options_.check, options_.max_header,
+                                                       piece_limit, deadline());
+    }
+    CallHead head;
+    head.id = std::to_string(connection_->next_id());
+    id_ = head.id;
+    head.method = method;
+    const std::string text = dump_json(params);
+    head.params = text;
+    std::string header;
+    write_call(header, head, body_size);
+    under_way_ = sent_ = true;
+    try {
+      connection_->send(encode_head(header), {}, deadline());
+    } catch (const std::system_error& error) {
+      lost(error);
+    }
+  }
+
+  CallReply& receive() {
+    try {
+      CallReply& reply = connection_->receive(deadline());
+      if (!reply.id.empty() && reply.id != id_) {
+        throw ProtocolError(ErrorCode::invalid_request, 0,
+                            shown_ + ": a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
+      }
+      return reply;
+    } catch (const std::system_error& error) {
+      lost(error);
+    }
+  }
+
+  Response whole(CallReply& reply) {
+    const bool refused_early = reply.error && !sent_;
+    under_way_ = reply.continues || reply.more || refused_early;  // the rest of a body is due still
+    return response_of(std::move(reply), shown_);
+  }
+
+  [[noreturn]] void lost(const std::system_error& error) {
+    if (error.code() == std::errc::timed_out) {
+      throw std::system_error(error.code(), shown_ + ": no progress of " + what_);
+    }
+    throw UnavailableError(error.code(),
+                           "UNAVAILABLE: " + shown_ + ": the connection was lost with " + what_ + " under way");
+  }
+
+  void pause() const {
+    const int nothing = -1;
+    wait_ready(nothing, 0, Clock::now() + busy_pause, options_.check);
+  }
+
+  Clock::time_point deadline() const { return Clock::now() + options_.timeout; }
+
+  const Endpoint endpoint_;
+  const std::string shown_;
+  const ClientOptions options_;
+  std::unique_ptr<ClientConnection> connection_;
+  std::string what_, id_;
+  bool sent_ = true;        // all of the body
+  bool under_way_ = false;  // in the middle of a call: the connection serves no other one
+};
+
+FileClient::FileClient(const Endpoint& endpoint, ClientOptions options)
+    : implementation_(std::make_unique<Implementation>(endpoint, std::move(options))) {}
+FileClient::~FileClient() = default;
+
+Transfer FileClient::put(const std::filesystem::path& path, std::string_view name, const PutOptions& options) {
+  return implementation_->put(path, name, options);
+}
+
+Transfer FileClient::get(std::string_view name, const std::filesystem::path& target, const GetOptions& options) {
+  if (options.resume && (options.offset > 0 || options.length)) {
+    throw std::invalid_argument("a range cannot be resumed");
+  }
+  std::error_code ignored;
+  if (std::filesystem::is_directory(target, ignored)) fail(target, EISDIR);
+  std::filesystem::path part = target;
+  part += ".part";
+  LocalFile file(part, O_RDWR | O_CREAT | O_NOFOLLOW);
+  // A part says what it is of by its time: the server's file has to be the same still.
+  std::uint64_t begun = 0;
+  std::int64_t mtime = -1;
+  if (options.resume) {
+    begun = static_cast<std::uint64_t>(file.status().st_size);
+    mtime = file.status().st_mtime;
+    if (begun > 0) {
+      const FileInfo info = stat(name);
+      if (info.mtime != mtime || info.size < begun) begun = 0;
+    }
+  }
+  if (::ftruncate(file.get(), static_cast<off_t>(begun)) != 0) fail(part, errno);
+  if (::lseek(file.get(), 0, SEEK_END) < 0) fail(part, errno);
+  const auto keep_time = [&] {
+    if (mtime < 0) return;
+    const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(mtime), 0}};
+    ::futimens(file.get(), times);
+  };
+  GetOptions rest = options;
+  rest.offset += begun;
+  Transfer transfer;
+  try {
+    transfer = implementation_->read(
+        name, rest,
+        [&](const Result& head, std::uint64_t size) {
+          const std::int64_t now = head.time("mtime");
+          if (begun > 0 && now != mtime) throw Changed();
+          mtime = now;
+          file.check_room(size);
+        },
+        [&](std::string_view bytes) { file.write(bytes); });
+  } catch (const ProtocolError&) {
+    // What came may be damaged, or of another file: nothing goes on from it.
+    [[maybe_unused]] const int problem = ::ftruncate(file.get(), static_cast<off_t>(begun));
+    keep_time();
+    if (begun == 0) ::unlink(part.c_str());
+    throw;
+  } catch (const Changed&) {  // between the look at it and its first byte
+    GetOptions anew = options;
+    anew.resume = false;
+    return get(name, target, anew);
+  } catch (...) {
+    keep_time();
+    if (file.status().st_size == 0) ::unlink(part.c_str());
+    throw;
+  }
+  transfer.size += begun;
+  file.close();
+  std::filesystem::rename(part, target);
+  return transfer;
+}
+
+Transfer FileClient::read(std::string_view name, const std::function<void(std::string_view)>& sink,
+                          const GetOptions& options) {
+  return implementation_->read(name, options, [](const Result&, std::uint64_t) {}, sink);
+}
+
+void FileClient::list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page) {
+  std::string after;
+  for (bool more = true; more;) {
+    const Json value = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
+    const Result page(value, implementation_->where());
+    if (!page["files"].is_array()) page.wrong("\"files\" is not an array");
+    std::vector<FileInfo> files;
+    for (const Json& file : page["files"]) files.push_back(Result(file, page.where()).file());
+    more = !page["next"].is_null();
+    if (more) {
+      std::string next = page.text("next");
+      // Else the list would have no end.
+      if (next <= after || files.empty()) page.wrong("\"next\" does not go on behind " + in_quotes(after));
+      after = std::move(next);
+    }
+    on_page(std::move(files));
+  }
+}
+
+std::vector<FileInfo> FileClient::list(std::string_view prefix) {
+  std::vector<FileInfo> all;
+  std::uint64_t memory = 0;
+  list(prefix, [&](std::vector<FileInfo> page) {
+    for (FileInfo& file : page) {
+      memory += sizeof file + file.name.size();
+      all.push_back(std::move(file));
+    }
+    if (memory > max_list_memory) {
+      throw ProtocolError(ErrorCode::resource_exhausted, 0,
+                          implementation_->where() +
+                              ": more than 64 MiB of names and sizes; list with a longer prefix, or a "
+                              "page at a time");
+    }
+  });
+  return all;
+}
+
+FileInfo FileClient::stat(std::string_view name) {
+  const Json value = implementation_->call("file.stat", {{"name", name}});
+  return Result(value, implementation_->where()).file();
+}
+
+std::uint64_t FileClient::partial(std::string_view name) { return implementation_->partial(name); }
+
+void FileClient::remove(std::string_view name) { implementation_->call("file.remove", {{"name", name}}); }
+
+}  // namespace framecall

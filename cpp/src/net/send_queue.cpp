@@ -1,0 +1,149 @@
+#include "net/send_queue.hpp"
+
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "net/sockets.hpp"
+
+namespace framecall {
+namespace {
+
+constexpr std::size_t block_from = 16 * 1024;    // smaller ones are copied: a segment of its own costs more
+constexpr std::size_t bytes_per_turn = 4 << 20;  // then the loop's other connections have their turn
+constexpr std::size_t sendfile_piece = 1 << 20;  // of one sendfile()
+constexpr std::size_t max_vectors = 16;
+
+}  // namespace
+
+std::uint64_t OutQueue::left_of(const Segment& segment) {
+  return segment.file->offset() + segment.file->length() - static_cast<std::uint64_t>(segment.offset);
+}
+
+OutQueue::Segment& OutQueue::tail() {
+  if (segments_.empty() || segments_.back().file) segments_.emplace_back();
+  return segments_.back();
+}
+
+void OutQueue::append(std::string_view bytes) {
+  if (bytes.empty()) return;
+  tail().bytes.append(bytes);
+  memory_ += bytes.size();
+}
+
+void OutQueue::append(Buffer block) {
+  if (block.size() < block_from) {
+    append(block.view());
+    return;
+  }
+  memory_ += block.size();
+  segments_.emplace_back().bytes = std::move(block);
+  segments_.emplace_back();  // what follows is not appended to the block, which would copy it
+}
+
+void OutQueue::append(FileStore::Download file) {
+  if (file.length() == 0) return;
+  Segment& segment = segments_.emplace_back();
+  segment.offset = static_cast<off_t>(file.offset());
+  segment.file = std::make_unique<FileStore::Download>(std::move(file));
+  ++files_;
+}
+
+void OutQueue::clear() {
+  std::vector<Segment>().swap(segments_);
+  first_ = memory_ = 0;
+  files_ = 0;
+}
+
+const OutQueue::Segment& OutQueue::next_file() const {
+  return *std::find_if(segments_.begin() + static_cast<std::ptrdiff_t>(first_), segments_.end(),
+                       [](const Segment& segment) { return segment.file != nullptr; });
+}
+
+std::uint64_t OutQueue::file_left() const {
+  const Segment& segment = next_file();
+  return left_of(segment);
+}
+
+const std::string& OutQueue::file_name() const { return next_file().file->name(); }
+
+void OutQueue::pop() {
+  if (segments_[first_].file) --files_;
+  segments_[first_] = Segment();
+  if (++first_ == segments_.size()) clear();
+}
+
+OutQueue::Result OutQueue::send_to(int socket, char* block, std::size_t block_size) {
+  std::size_t done = 0;
+  while (!segments_.empty()) {
+    Segment& segment = segments_[first_];
+    if (!segment.file && segment.bytes.empty()) {
+      pop();
+      continue;
+    }
+    if (done >= bytes_per_turn) return Result::more;
+    const ssize_t count = segment.file ? send_file(socket, block, block_size) : send_memory(socket);
+    if (count == 0) return Result::shrunk;
+    if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Result::blocked : Result::lost;
+    done += static_cast<std::size_t>(count);
+  }
+  return Result::sent;
+}
+
+// As many segments as one call takes. What was sent is taken away, whole segments only from the front.
+ssize_t OutQueue::send_memory(int socket) {
+  std::array<iovec, max_vectors> vectors{};
+  std::size_t used = 0;
+  bool before_file = false;
+  for (std::size_t i = first_; i < segments_.size() && used < max_vectors; ++i) {
+    if (segments_[i].file) {
+      before_file = true;  // a head and its file in one segment
+      break;
+    }
+    if (segments_[i].bytes.empty()) continue;
+    vectors[used++] = {const_cast<char*>(segments_[i].bytes.data()), segments_[i].bytes.size()};
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = used;
+  ssize_t count = 0;
+  do {
+    count = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (before_file ? MSG_MORE : 0));
+  } while (count < 0 && errno == EINTR);
+  if (count <= 0) return count;
+  memory_ -= static_cast<std::size_t>(count);
+  for (auto left = static_cast<std::size_t>(count); left > 0;) {
+    Buffer& bytes = segments_[first_].bytes;
+    const std::size_t part = std::min(left, bytes.size());
+    bytes.consume(part);
+    left -= part;
+    if (bytes.empty() && (left > 0 || first_ + 1 < segments_.size())) pop();
+  }
+  return count;
+}
+
+// From the page cache to the socket where the system can.
+ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
+  Segment& segment = segments_[first_];
+  const std::uint64_t left = left_of(segment);
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));
+  const int file = segment.file->descriptor();
+  const WithoutSigpipe without_sigpipe;
+  ssize_t count = 0;
+  do {
+    count = ::sendfile(socket, file, &segment.offset, size);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
+    count = ::pread(file, block, std::min(size, block_size), segment.offset);
+    if (count > 0) count = ::send(socket, block, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
+    segment.offset += std::max<ssize_t>(count, 0);
+  }
+  if (count > 0 && left_of(segment) == 0) pop();
+  return count;
+}
+
+}  // namespace framecall

@@ -1,0 +1,56 @@
+#include "server/command_runner.hpp"
+
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace framecall {
+
+CommandRunner::CommandRunner(std::shared_ptr<const CommandTable> table, std::size_t max_commands)
+    : table_(std::move(table)),
+      max_commands_(std::max<std::size_t>(max_commands, 1)),
+      threads_(table_->has_programs() ? max_commands_ : 1) {}
+
+CommandRunner::~CommandRunner() {
+  stop_.request_stop();
+  threads_.join();
+}
+
+void CommandRunner::run(const std::string& address, const std::string& line, std::function<void(std::string)> done) {
+  if (std::string problem = take_place(address); !problem.empty()) {
+    done(std::move(problem));
+    return;
+  }
+  asio::post(threads_, [this, address, line, done = std::move(done)] {
+    std::string output = table_->run(line, stop_.get_token());
+    leave_place(address);
+    done(std::move(output));
+  });
+}
+
+// Empty, or what is wrong.
+std::string CommandRunner::take_place(const std::string& address) {
+  const std::lock_guard lock(mutex_);
+  std::size_t& here = running_[address];
+  const std::size_t share = std::max<std::size_t>(max_commands_ / 2, 1);
+  if (all_running_ >= max_commands_ || here >= share) {
+    std::string problem = "too many commands: " + std::to_string(all_running_) + " are running, " +
+                          std::to_string(here) + " of them for this address; max_commands is " +
+                          std::to_string(max_commands_) + ", half of it for one address\n";
+    if (here == 0) running_.erase(address);
+    return problem;
+  }
+  ++all_running_;
+  ++here;
+  return {};
+}
+
+void CommandRunner::leave_place(const std::string& address) {
+  const std::lock_guard lock(mutex_);
+  --all_running_;
+  const auto here = running_.find(address);
+  if (--here->second == 0) running_.erase(here);
+}
+
+}  // namespace framecall
