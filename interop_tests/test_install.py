@@ -76,7 +76,7 @@ def test_add_subdirectory(tmp_path):
     configure_consumer(tmp_path, "-DFRAMECALL_SOURCE=" + SOURCE)
     targets = run("cmake", "--build", str(tmp_path), "--target", "help")
     assert "libframecall.a" in targets
-    assert "framecall_tests" not in targets and "framecall_cli" not in targets
+    assert "framecall_tests:" not in targets and "framecall_cli:" not in targets
     run("cmake", "--install", str(tmp_path), "--prefix", str(tmp_path / "prefix"))
     assert not (tmp_path / "prefix").exists()
 
@@ -94,9 +94,10 @@ def test_pkg_config(prefix, tmp_path, compiler_name):
 def test_installed_files(prefix):
     installed = {os.path.relpath(os.path.join(folder, name), prefix)
                  for folder, _, files in os.walk(prefix) for name in files}
-    ours = set(os.listdir(os.path.join(SOURCE, "cpp", "include", "framecall")))
-    headers = {os.path.basename(name) for name in installed if name.startswith("include/framecall/")}
-    assert ours | {"version.hpp"} <= headers
+    public = os.path.join(SOURCE, "cpp", "include")
+    ours = {os.path.join("include", os.path.relpath(os.path.join(folder, name), public))
+            for folder, _, files in os.walk(public) for name in files}
+    assert ours | {"include/framecall/version.hpp"} <= installed
     assert version() in run(os.path.join(prefix, "bin", "framecall"), "--version")
     leaked = [name for name in installed if "gtest" in name or "/tests/" in name or name.endswith(".py")]
     assert not leaked
