@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -46,6 +47,7 @@ struct control {
 
 static struct control idle;
 static struct control* control = &idle;
+static int traces; /* $FAIL_ONCE_TRACE: the stack of each failure goes to stderr, for addr2line */
 
 __attribute__((constructor)) static void begin(void) {
   const char* path = getenv("FAIL_ONCE");
@@ -53,14 +55,24 @@ __attribute__((constructor)) static void begin(void) {
   void* shared = file >= 0 ? mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
   if (shared != MAP_FAILED) control = shared;
   if (file >= 0) close(file);
+  traces = getenv("FAIL_ONCE_TRACE") != NULL;
+  if (traces) { /* loads libgcc, which takes memory, before anything fails */
+    void* frame;
+    backtrace(&frame, 1);
+  }
   unsetenv("LD_PRELOAD");
   unsetenv("FAIL_ONCE");
+  unsetenv("FAIL_ONCE_TRACE");
 }
 
 static int fails(uint32_t call) {
   if (control->call != call) return 0;
   if (__atomic_add_fetch(&control->count, 1, __ATOMIC_RELAXED) != control->at) return 0;
   control->failed = 1;
+  if (traces) {
+    void* frames[64];
+    backtrace_symbols_fd(frames, backtrace(frames, 64), 2);
+  }
   errno = control->error;
   return 1;
 }

@@ -1,10 +1,11 @@
 """Torture, as curl does it: of a small conversation every call of the system and every allocation of the server fails once.
 
-    python3 interop_tests/hostile/torture.py [--python] [--call NAME]... [--error NAME]... [--first N] [--last N]
+    python3 interop_tests/hostile/torture.py [--python] [--call NAME]... [--error NAME]... [--first N] [--last N] [--trace]
 
 prints a line for each failure that the server did not survive as it should, and a table. Whatever fails, the server lives and
 answers a new connection, nothing that it acknowledged is lost, nothing hangs, nothing spins, no connection stays behind, and
-on SIGTERM it ends with 0.
+on SIGTERM it ends with 0. --trace also prints what the server wrote to stderr, with the stack of the call that failed; build
+it with -g1 to have lines in there.
 """
 import argparse
 import collections
@@ -263,10 +264,12 @@ class Conversation:
             caller.guarded(caller.read)
 
 
-def start(program, folder, library, python):
+def start(program, folder, library, python, trace=False):
     control = Control(os.path.join(folder, "control"))
     environment = dict(processes.clean_environment(),
                        LD_PRELOAD=library, FAIL_ONCE=os.path.join(folder, "control"))
+    if trace:
+        environment["FAIL_ONCE_TRACE"] = "1"
     root, log = os.path.join(folder, "root"), os.path.join(folder, "log")
     if python:
         server = victims.PythonServer(os.environ.get("FRAMECALL_PYTHON", sys.executable), root, log, ("udp", True),
@@ -279,11 +282,21 @@ def start(program, folder, library, python):
     return server, control, conversation
 
 
+def with_lines(text):
+    """A log with function and line for each frame of a stack, which reads PROGRAM(+0xOFFSET) [ADDRESS]."""
+    def named(match):
+        found = subprocess.run(["addr2line", "-Cfpi", "-e", match.group(1), match.group(2)], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+        lines = [line for line in found.stdout.decode().splitlines() if "/usr/include/" not in line]
+        return "\n".join("    %s" % line[-200:] for line in lines)
+    return re.sub(r"^(\S+)\(\+(0x[0-9a-f]+)\)\[0x[0-9a-f]+\]$", named, text, flags=re.MULTILINE)
+
+
 class Torture:
     """One server after the other, as long as each lives. Its list `problems` has (call, error, number, what)."""
 
-    def __init__(self, program, folder, python=False):
-        self.program, self.folder, self.python = program, folder, python
+    def __init__(self, program, folder, python=False, trace=False):
+        self.program, self.folder, self.python, self.trace = program, folder, python, trace
         self.library = build(folder)
         self.server = None
         self.problems = []
@@ -298,7 +311,8 @@ class Torture:
 
     def begin(self):
         shutil.rmtree(os.path.join(self.folder, "root"), ignore_errors=True)
-        self.server, self.control, self.conversation = start(self.program, self.folder, self.library, self.python)
+        self.server, self.control, self.conversation = start(self.program, self.folder, self.library, self.python,
+                                                             self.trace)
         wrong = self.conversation.run() + self.conversation.run() + self.conversation.run()  # the ways are trodden
         assert not wrong, "without any failure: %s" % wrong
         self.used = 0
@@ -317,6 +331,7 @@ class Torture:
         """Lets the call fail for the `at`-th time; whether it was reached."""
         if self.server is None:
             self.begin()
+        begin = len(self.server.log()) if self.trace else 0
         self.control.arm(call, at, getattr(errno, error))
         wrong = self.conversation.run()
         count, failed = self.control.disarm()
@@ -327,6 +342,8 @@ class Torture:
         self.used += 1
         if any(one.startswith("ended") for one in wrong):  # what hung, hung for that
             wrong = [one for one in wrong if not one.startswith("hang")]
+        if wrong and self.trace:
+            print(with_lines(self.server.log()[begin:]), flush=True)
         if wrong:
             processes.end(self.server.process)
             self.control.close()
@@ -393,9 +410,11 @@ def main():
     parser.add_argument("--error", action="append", help="ENOSPC, ...; %s" % ", ".join(ERRORS))
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--last", type=int, default=100000)
+    parser.add_argument("--trace", action="store_true", help="print the stack of each failure that was not survived")
     options = parser.parse_args()
     totals = {}
-    with tempfile.TemporaryDirectory() as folder, Torture(processes.program_path(), folder, options.python) as torture:
+    with tempfile.TemporaryDirectory() as folder, \
+            Torture(processes.program_path(), folder, options.python, options.trace) as torture:
         for call in options.call or calls():
             for error in options.error or errors_of(call):
                 before = len(torture.problems)
