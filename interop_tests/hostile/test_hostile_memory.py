@@ -62,9 +62,10 @@ def test_bodies_of_callers_that_are_gone(python_victim, attack, long):
         check(server, BUDGET)
 
 
-def test_streams_that_nobody_reads(python_victim, attack, long):
-    server = python_victim(max_memory=96 * MIB)
-    with attack("unread_streams", server.port, connections=5 if long else 2, method="thread_parts"):
+@pytest.mark.parametrize("method", ["parts", "thread_parts"])
+def test_streams_that_nobody_reads(python_victim, attack, method, long):
+    server = python_victim(max_memory=96 * MIB, max_body=32 * MIB)  # a budget is at least twice max_body
+    with attack("unread_streams", server.port, connections=5 if long else 2, method=method):
         check(server, BUDGET)
 
 

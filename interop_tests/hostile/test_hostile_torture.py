@@ -34,6 +34,18 @@ def check(one):
     assert sum(one.tried.values()) > 0
 
 
+def test_an_allocation_that_fails(tortured, long):
+    """Every fourth allocation of the conversation, another fourth each time; --long: all. The server lives, everybody gets an answer
+    or loses one connection, and nothing that was acknowledged is lost."""
+    one = tortured()
+    step = 1 if long else 4
+    at = random.randrange(1, step + 1)
+    while one.fail("allocation", "ENOMEM", at):
+        at += step
+    assert at > 200  # the whole conversation
+    check(one)
+
+
 @pytest.mark.parametrize("package", [False, True], ids=["serve", "python"])
 def test_a_system_call_that_fails(tortured, package, long):
     """A sample, as long as it may take; --long: all."""
@@ -49,10 +61,7 @@ def test_a_system_call_that_fails(tortured, package, long):
             if time.monotonic() > until:
                 break
             one.fail(call, error, rng.randrange(1, 8)) or one.fail(call, error, 1)
-    if one.server is not None:
-        one.problems += [("the end", "", 0, problem) for problem in one.stop()]
-    assert not one.problems
-    assert sum(one.tried.values()) > 0
+    check(one)
 
 
 def put(caller, name, body, offset=0):

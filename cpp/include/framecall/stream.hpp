@@ -39,8 +39,11 @@ class Stream {
   Attempt try_read(Part& part, std::function<void()> ready);
   /// `later`: `part` is untouched.
   Attempt try_write(Part& part, std::function<void()> ready);
+  /// Whether there is room for another part, so that it is worth making it; false: not yet, `ready` is called as by try_write().
+  bool wants_more(std::function<void()> ready);
 
   // For the server.
+  /// What it throws, write() and try_write() throw.
   using Send = std::function<void(Part part)>;
   /// `most`: bytes that are kept in each direction, about.
   Stream(bool accepts_parts, std::size_t most, Send send, std::function<void()> resume)

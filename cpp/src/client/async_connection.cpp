@@ -150,8 +150,7 @@ void AsyncLink::send(std::string_view head, Buffer body, const std::string& id, 
     if (!body.empty()) waiting_.push_back({id, deadline, std::move(body)});
     return;
   }
-  out_.append(head);
-  out_.append(std::move(body));
+  out_.append_frame({}, head, std::move(body));
   if (writing_ || flush_posted_) return;
   flush_posted_ = true;
   asio::post(executor_, [self = shared_from_this()] {

@@ -17,6 +17,8 @@ constexpr std::size_t block_from = 16 * 1024;    // smaller ones are copied: a s
 constexpr std::size_t bytes_per_turn = 4 << 20;  // then the loop's other connections have their turn
 constexpr std::size_t sendfile_piece = 1 << 20;  // of one sendfile()
 constexpr std::size_t max_vectors = 16;
+constexpr std::size_t segments_of_block = 2;  // that a block adds at most
+constexpr std::size_t segments_of_frame = 4;  // that a frame adds at most
 
 }  // namespace
 
@@ -35,22 +37,49 @@ void OutQueue::append(std::string_view bytes) {
   memory_ += bytes.size();
 }
 
+// For `count` more segments: adding them cannot fail then.
+void OutQueue::make_room(std::size_t count) {
+  const std::size_t needed = segments_.size() + count;
+  if (needed > segments_.capacity()) segments_.reserve(std::max(needed, 2 * segments_.capacity()));
+}
+
 void OutQueue::append(Buffer block) {
   if (block.size() < block_from) {
     append(block.view());
     return;
   }
+  make_room(segments_of_block);
   memory_ += block.size();
   segments_.emplace_back().bytes = std::move(block);
   segments_.emplace_back();  // what follows is not appended to the block, which would copy it
 }
 
-void OutQueue::append(FileStore::Download file) {
-  if (file.length() == 0) return;
-  Segment& segment = segments_.emplace_back();
-  segment.offset = static_cast<off_t>(file.offset());
-  segment.file = std::make_unique<FileStore::Download>(std::move(file));
-  ++files_;
+// Takes all memory that it needs before it changes anything: half a frame would make the peer read the next one as its rest.
+void OutQueue::append_frame(std::string_view prefix, std::string_view header, Buffer body) {
+  make_room(segments_of_frame);
+  const std::size_t copied = body.size() < block_from ? body.size() : 0;
+  tail().bytes.prepare(prefix.size() + header.size() + copied);
+  append(prefix);
+  append(header);
+  append(std::move(body));
+}
+
+void OutQueue::append_frame(std::string_view prefix, std::string_view header, FileStore::Download file,
+                            Buffer trailer) {
+  make_room(segments_of_frame);
+  auto kept = file.length() > 0 ? std::make_unique<FileStore::Download>(std::move(file)) : nullptr;
+  tail().bytes.prepare(prefix.size() + header.size());
+  append(prefix);
+  append(header);
+  if (kept) {
+    Segment& segment = segments_.emplace_back();
+    segment.offset = static_cast<off_t>(kept->offset());
+    segment.file = std::move(kept);
+    ++files_;
+  }
+  if (trailer.empty()) return;
+  memory_ += trailer.size();
+  segments_.emplace_back().bytes = std::move(trailer);
 }
 
 void OutQueue::clear() {

@@ -33,9 +33,11 @@ class OutQueue {
   std::uint64_t file_left() const;
   const std::string& file_name() const;
 
+  // All of them append everything, or throw std::bad_alloc and append nothing.
   void append(std::string_view bytes);
   void append(Buffer block);
-  void append(FileStore::Download file);
+  void append_frame(std::string_view prefix, std::string_view header, Buffer body);
+  void append_frame(std::string_view prefix, std::string_view header, FileStore::Download file, Buffer trailer = {});
   void clear();
 
   /// Sends what the socket takes, at most a few MiB. `block`, of `block_size` bytes, is for files that the system cannot
@@ -50,6 +52,7 @@ class OutQueue {
   };
   static std::uint64_t left_of(const Segment& segment);
   Segment& tail();
+  void make_room(std::size_t count);
   const Segment& next_file() const;
   void pop();
   ssize_t send_memory(int socket);

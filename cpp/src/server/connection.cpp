@@ -607,8 +607,9 @@ void Connection::settle() {
   if (queues_work_) hold_work();
 }
 
-// What this connection holds, but for the requests that handlers have, counts for the whole server.
+// The requests that handlers have are counted already.
 void Connection::account() {
+  calls_.note_unsent();
   const std::uint64_t bytes = open_ ? out_.memory() + calls_.memory() - calls_.under_way() + decoder_.memory() : 0;
   if (bytes == accounted_) return;
   loop_.state.memory->add(bytes - accounted_);  // modulo 2^64
@@ -676,7 +677,7 @@ void Connection::refuse(ErrorCode code, const std::string& message, const std::s
     append_error("null", {static_cast<std::int64_t>(code), message, data});
     return;
   }
-  append_head(text);
+  append_frame(text);
 }
 
 void Connection::end_with(std::string_view id, const Failure& failure) {
@@ -688,7 +689,7 @@ void Connection::append_error(std::string_view id, const Failure& failure) {
   loop_.text.clear();
   const bool closing = loop_.draining && !leaving_now_;
   write_error_within(longest_header(), loop_.text, id, failure.code, failure.message, failure.data, closing);
-  append_head(loop_.text);
+  append_frame(loop_.text);
 }
 
 void Connection::begin_to_leave(const std::string& why) {

@@ -59,10 +59,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const ServerOptions& options() const { return loop_.state.options; }
   /// What is to be sent leaves at the end of the turn. While a file is under way nothing is read.
   OutQueue& out() { return out_; }
-  /// The head of a frame, its length written as the peer writes lengths. Throws as encode_prefix().
-  void append_head(std::string_view header) {
-    out_.append(encode_prefix(header.size(), decoder_.prefix()));
-    out_.append(header);
+  /// A frame, its length written as the peer writes lengths. Throws as encode_prefix(), and std::bad_alloc; then nothing of the
+  /// frame is sent.
+  void append_frame(std::string_view header, Buffer body = {}) {
+    out_.append_frame(encode_prefix(header.size(), decoder_.prefix()), header, std::move(body));
+  }
+  void append_frame(std::string_view header, FileStore::Download file, Buffer trailer = {}) {
+    out_.append_frame(encode_prefix(header.size(), decoder_.prefix()), header, std::move(file), std::move(trailer));
   }
   /// The longest header that the peer's lengths can announce, and that the peer can be expected to take.
   std::size_t longest_header() {
@@ -85,6 +88,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::int64_t now() const { return loop_.now; }
   std::uint64_t body_left() const { return decoder_.body_left(); }
   ServerState& state() { return loop_.state; }
+  /// Counts what this connection holds for the whole server; done at the end of each turn.
+  void account();
   Deadlines::iterator add_deadline(std::uint64_t milliseconds, const std::string& id);
   void remove_deadline(Deadlines::iterator deadline) { loop_.deadlines.erase(deadline); }
   void on_deadline(const std::string& id);
@@ -167,7 +172,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t body_rate() const;
   std::string slow_body() const;
   void unwatch();
-  void account();
   void hold_work();
   bool may_start_calls() const;
   bool crowded() const;

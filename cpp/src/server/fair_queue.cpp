@@ -6,20 +6,30 @@
 namespace framecall {
 
 void FairQueue::push(const WorkOrigin& origin, Work work, OnClose on_close) {
+  std::list<Queued> queued;  // made first: nothing fails once there is a place for it
+  queued.push_back({std::move(work), on_close});
   const std::lock_guard lock(mutex_);
-  auto found = lanes_.find(origin.connection);
-  if (found == lanes_.end()) {
-    auto address = addresses_.find(origin.address);
-    if (address == addresses_.end()) {
-      address = addresses_.try_emplace(std::string(origin.address), !origin.address.empty()).first;
-    }
-    found = lanes_.try_emplace(origin.connection, origin.connection, address).first;
-    ++address->second.lanes;
-  }
-  Lane& lane = found->second;
-  lane.queue.push_back({std::move(work), on_close});
+  Lane& lane = lane_of(origin);
+  lane.queue.splice(lane.queue.end(), queued);
   lane.closed = origin.once;
   relist(lane);
+}
+
+FairQueue::Lane& FairQueue::lane_of(const WorkOrigin& origin) {
+  const auto found = lanes_.find(origin.connection);
+  if (found != lanes_.end()) return found->second;
+  auto address = addresses_.find(origin.address);
+  if (address == addresses_.end()) {
+    address = addresses_.try_emplace(std::string(origin.address), !origin.address.empty()).first;
+  }
+  try {
+    Lane& lane = lanes_.try_emplace(origin.connection, origin.connection, address).first->second;
+    ++address->second.lanes;
+    return lane;
+  } catch (...) {
+    if (address->second.lanes == 0) addresses_.erase(address);
+    throw;
+  }
 }
 
 // A lane, and its address, are listed exactly while they may run.

@@ -90,6 +90,7 @@ class FairQueue {
   bool may_run(const Address& address) const {
     return !address.waiting.empty() && (!address.limited || address.running < share_);
   }
+  Lane& lane_of(const WorkOrigin& origin);
   void relist(Lane& lane);
   void forget(Lane& lane);
 

@@ -242,13 +242,22 @@ Part to_part(Handlers& handlers, PyObject* value) {
   return part;
 }
 
-// True: it is on its way; False: not now, the waiter will be woken.
+// True: it is on its way; None: the same, but the waiter will be woken when the next one is wanted; False: not now, the waiter will
+// be woken.
 PyObject* request_try_write_part(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   return guard([&] {
     if (count != 2) raise(PyExc_TypeError, "_try_write_part(value, waiter)");
-    Part part = to_part(*as_request(self)->handlers, arguments[0]);
-    const auto done = stream_of(self).try_write(part, waker(as_request(self), arguments[1]));
-    return own(PyBool_FromLong(done == Stream::Attempt::done ? 1 : 0));
+    Stream& stream = stream_of(self);
+    Handlers& handlers = *as_request(self)->handlers;
+    const auto wake = waker(as_request(self), arguments[1]);
+    try {
+      Part part = to_part(handlers, arguments[0]);
+      if (stream.try_write(part, wake) != Stream::Attempt::done) return borrow(Py_False);
+    } catch (const CallError&) {
+      handlers.release_now();  // what was refused: many streams may be, before another thread has the interpreter
+      throw;
+    }
+    return borrow(stream.wants_more(wake) ? Py_True : Py_None);
   });
 }
 

@@ -132,17 +132,24 @@ void Handlers::work_on_chores() {
   }
 }
 
-void Handlers::do_chores() {
+void Handlers::release_now() {
   std::vector<PyObject*> released;
+  {
+    const Lock lock(chores_mutex_);
+    released.swap(released_);
+  }
+  for (PyObject* object : released) Py_DECREF(object);
+}
+
+void Handlers::do_chores() {
+  release_now();
   std::deque<LogLine> lines;
   std::size_t dropped = 0;
   {
     const Lock lock(chores_mutex_);
-    released.swap(released_);
     lines.swap(log_lines_);
     dropped = std::exchange(dropped_lines_, 0);
   }
-  for (PyObject* object : released) Py_DECREF(object);
   try {
     if (dropped > 0) lines.push_back({LogLevel::warning, std::to_string(dropped) + " lines were not logged: too many"});
     const Ref log = lines.empty() ? none() : function_of("_server", "log_line");

@@ -73,6 +73,8 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
 
   /// Drops the reference where the GIL is at hand.
   void release_later(PyObject* object);
+  /// Does so at once; for who has the lock of the interpreter, and no other.
+  void release_now();
   /// Sets the result of a future, on the loop.
   void wake_later(PyObject* future);
   void cancel_later(PyObject* task);

@@ -515,10 +515,13 @@ async def drive(handler: AsyncGenerator[Any, None] | Awaitable[Any], request: _c
         async for value in handler:
             while True:
                 waiter = _Waiter()
-                if request._try_write_part(value, waiter):
+                sent = request._try_write_part(value, waiter)
+                if sent is not True:
+                    await waiter.future
+                if sent is not False:
                     break
-                await waiter.future
     finally:
+        value = None  # which the traceback of an exception would keep
         await handler.aclose()
     return None
 

@@ -47,14 +47,27 @@ Stream::Attempt Stream::try_write(Part& part, std::function<void()> ready) {
   return Attempt::done;
 }
 
+bool Stream::wants_more(std::function<void()> ready) {
+  const Lock lock(mutex_);
+  if (may_write()) return true;
+  writer_ = std::move(ready);
+  return false;
+}
+
 void Stream::put(Part part, Lock& lock) {
   if (failure_) throw CallError(*failure_);
   if (!accepts_parts_) {
     throw CallError(ErrorCode::invalid_request, "the answer is a stream, and the request lacks \"stream\": true");
   }
-  unsent_ += part.weight();
+  const std::size_t size = part.weight();
+  unsent_ += size;
   lock.unlock();
-  send_(std::move(part));
+  try {
+    send_(std::move(part));
+  } catch (...) {
+    release(size);
+    throw;
+  }
 }
 
 bool Stream::deliver(Part part) {

@@ -41,6 +41,39 @@ struct TooLarge {
 
 Calls::~Calls() { cancel_all(); }
 
+// Of a part on its way from its handler to its connection.
+class Calls::PartCharge {
+ public:
+  PartCharge() = default;
+  // Throws CallError for a part that the connection, or the server, has no memory for: before it is on its way, so that it
+  // dies at once.
+  PartCharge(std::shared_ptr<PartRoom> room, std::uint64_t size) {
+    const std::uint64_t own = room->under_way + room->unsent;
+    if (own > 0 && own + size > room->most) {
+      throw CallError(ErrorCode::resource_exhausted,
+                      std::to_string(own + size) + " bytes of unsent replies and parts: max_connection_memory is " +
+                          std::to_string(room->most),
+                      limit_data(room->most, own + size));
+    }
+    check_memory(*room->memory, own, size);
+    charge_ = MemoryCharge(room->memory, size);
+    room_ = std::move(room);
+    room_->under_way += size;
+  }
+  PartCharge(PartCharge&& other) noexcept : charge_(std::move(other.charge_)), room_(std::move(other.room_)) {}
+  PartCharge& operator=(PartCharge&&) = delete;
+  ~PartCharge() { end(); }
+  void end() {
+    if (const auto room = std::move(room_)) room->under_way -= charge_.bytes();
+    charge_.set(0);
+  }
+  bool given() const { return room_ != nullptr; }
+
+ private:
+  MemoryCharge charge_;
+  std::shared_ptr<PartRoom> room_;
+};
+
 void Calls::on_header(const Header& header, Decoder& decoder) {
   CallHead head;
   try {
@@ -399,12 +432,18 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
       if (own && call) own->on_own_thread([&] { work(own->calls(), call); });
     }));
   };
+  if (!part_room_) {
+    part_room_ = std::make_shared<PartRoom>(connection_.state().memory, connection_.options().max_connection_memory);
+    note_unsent();
+  }
   pending->stream = std::make_shared<Stream>(
       accepts_parts, stream_room(),
-      [on_loop](Part part) {
-        on_loop([part = std::move(part)](Calls& calls, const std::shared_ptr<Pending>& call) mutable {
-          calls.send_part(call, part);
-        });
+      [on_loop, room = part_room_](Part part) {
+        const std::size_t weight = part.weight();
+        PartCharge charge = weight > large_reply ? PartCharge(room, weight) : PartCharge();
+        on_loop(
+            [part = std::move(part), charge = std::move(charge)](
+                Calls& calls, const std::shared_ptr<Pending>& call) mutable { calls.send_part(call, part, charge); });
       },
       [on_loop] { on_loop([](Calls& calls, const std::shared_ptr<Pending>& call) { calls.resume(*call); }); });
   if (!open) {
@@ -415,27 +454,24 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
   ++open_;
 }
 
-void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part) {
+// `charge`: of a large part, until the connection's own account has it.
+void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartCharge& charge) {
   if (pending->answered) return;
-  const std::size_t weight = part.weight(), unsent = connection_.out().memory();
-  const std::uint64_t most = connection_.options().max_connection_memory;
-  if (unsent > 0 && unsent + weight > most) {
-    end(pending, CallError(ErrorCode::resource_exhausted,
-                           std::to_string(unsent + weight) +
-                               " bytes of unsent replies and parts: max_connection_memory is " + std::to_string(most),
-                           limit_data(most, unsent + weight)));
-    return;
-  }
+  const std::size_t weight = part.weight();
   std::string& header = connection_.scratch();
-  header.clear();
-  write_part(header, pending->id, "result", part, true);
   try {
-    append_reply(header, "result", part.value.size());
+    if (!charge.given()) check_unsent(weight, "unsent replies and parts");
+    header.clear();
+    write_part(header, pending->id, "result", part, true);
+    append_reply(header, std::move(part.body), "result", part.value.size());
   } catch (const CallError& error) {
     end(pending, error);
     return;
   }
-  connection_.out().append(std::move(part.body));
+  if (charge.given()) {
+    charge.end();
+    connection_.account();
+  }
   if (connection_.out().memory() < Stream::max_unread) {
     pending->stream->release(weight);
   } else {
@@ -492,17 +528,34 @@ void Calls::uncount(Pending& pending) {
   if (--running_ == 0) self_.reset();  // whoever called has one
 }
 
-// Whether the server has memory for it. One connection may have as much as is left for all others.
 void Calls::check_memory(std::uint64_t size) const {
-  const MemoryBudget& memory = *connection_.state().memory;
-  const std::uint64_t own = this->memory() + connection_.out().memory();
+  check_memory(*connection_.state().memory, this->memory() + connection_.out().memory(), size);
+}
+
+// Whether the server has memory for it. One connection, which has `own`, may have as much as is left for all others.
+void Calls::check_memory(const MemoryBudget& memory, std::uint64_t own, std::uint64_t size) {
   if (own + size <= memory.left()) return;
-  const std::uint64_t all = memory.used() + size;
+  const std::uint64_t used = memory.used();
   throw CallError(ErrorCode::resource_exhausted,
-                  "no memory for " + std::to_string(size) + " more bytes: " + std::to_string(memory.used()) +
+                  "no memory for " + std::to_string(size) + " more bytes: " + std::to_string(used) +
                       " are in use, of which this connection has " + std::to_string(own) + "; max_memory is " +
                       std::to_string(memory.limit()),
-                  limit_data(memory.limit(), all));
+                  limit_data(memory.limit(), used + size));
+}
+
+// For handlers on other threads.
+void Calls::note_unsent() {
+  if (part_room_) part_room_->unsent = connection_.out().memory();
+}
+
+// Whether the connection may have so much more to send. A reply alone always has room.
+void Calls::check_unsent(std::uint64_t size, const char* what) const {
+  const std::uint64_t unsent = connection_.out().memory(), most = connection_.options().max_connection_memory;
+  if (unsent == 0 || unsent + size <= most) return;
+  throw CallError(
+      ErrorCode::resource_exhausted,
+      std::to_string(unsent + size) + " bytes of " + what + ": max_connection_memory is " + std::to_string(most),
+      limit_data(most, unsent + size));
 }
 
 std::shared_ptr<Calls::Pending> Calls::find(const std::string& id) const {
@@ -593,33 +646,26 @@ std::string& Calls::reply_header() {
 
 // Throws CallError for a reply that the connection, or the server, has no memory for.
 void Calls::answer(std::string_view id, Response& response) {
-  const std::uint64_t unsent = connection_.out().memory(), size = response.body.size() + response.result.size();
-  const std::uint64_t most = connection_.options().max_connection_memory;
-  if (unsent > 0 && unsent + size > most) {
-    throw CallError(
-        ErrorCode::resource_exhausted,
-        std::to_string(unsent + size) + " bytes of unsent replies: max_connection_memory is " + std::to_string(most),
-        limit_data(most, unsent + size));
-  }
+  const std::uint64_t size = response.body.size() + response.result.size();
+  check_unsent(size, "unsent replies");
   if (size > large_reply) check_memory(size);
   std::string& header = reply_header();
   write_reply(header, id, response, connection_.draining());
   if (response.metadata.size() > response.result.size()) {
-    append_reply(header, "metadata", response.metadata.size());
+    append_reply(header, std::move(response.body), "metadata", response.metadata.size());
   } else {
-    append_reply(header, "result", response.result.size());
+    append_reply(header, std::move(response.body), "result", response.result.size());
   }
-  connection_.out().append(std::move(response.body));
 }
 
 // `what` takes the most of it. A header that the peer must refuse would end its connection, and all its calls with it.
-void Calls::append_reply(std::string_view header, const char* what, std::size_t size) {
+void Calls::append_reply(std::string_view header, Buffer body, const char* what, std::size_t size) {
   const std::size_t most = connection_.longest_header();
   if (header.size() > most) {
     throw CallError(ErrorCode::resource_exhausted, header_too_large(what, size, header.size(), most),
                     limit_data(most, header.size()));
   }
-  connection_.append_head(header);
+  connection_.append_frame(header, std::move(body));
 }
 
 void Calls::end_streams() {
@@ -736,8 +782,17 @@ void Calls::run_file_work(Work work, bool long_one, FairQueue::OnClose on_close)
     return;
   }
   if (!file_work_) file_work_ = std::make_unique<std::deque<Work>>();
-  file_work_->push_back(std::move(work));
-  next_file_work();
+  if (file_work_->empty() && may_begin_file_work()) {
+    start_file_work(std::move(work));
+  } else {
+    file_work_->push_back(std::move(work));
+  }
+}
+
+// If that fails, the call has failed that the work is for.
+void Calls::start_file_work(Work work) {
+  connection_.state().workers->post(connection_.work_origin(), std::move(work));
+  file_work_runs_ = true;
 }
 
 void Calls::end_file_work(bool long_one) {
@@ -747,11 +802,14 @@ void Calls::end_file_work(bool long_one) {
 }
 
 // A file that waits to be sent holds a descriptor, so the next one is not opened before.
+bool Calls::may_begin_file_work() const { return !file_work_runs_ && !connection_.out().has_file(); }
+
+// If that fails, the exception ends the connection: a call is lost.
 void Calls::begin_file_work() {
-  if (file_work_->empty() || file_work_runs_ || connection_.out().has_file()) return;
-  connection_.state().workers->post(connection_.work_origin(), std::move(file_work_->front()));
+  if (file_work_->empty() || !may_begin_file_work()) return;
+  Work work = std::move(file_work_->front());
   file_work_->pop_front();
-  file_work_runs_ = true;
+  start_file_work(std::move(work));
 }
 
 void Calls::send_file(Pending& pending, OutgoingFile& answer) {
@@ -760,8 +818,7 @@ void Calls::send_file(Pending& pending, OutgoingFile& answer) {
   forget(pending, answered_already);
   std::string& header = reply_header();
   write_reply(header, pending.id, answer.response, connection_.draining(), answer.file.length());
-  connection_.append_head(header);
-  connection_.out().append(std::move(answer.file));
+  connection_.append_frame(header, std::move(answer.file));
 }
 
 void Calls::server_method(const CallHead& head, Request& request) {

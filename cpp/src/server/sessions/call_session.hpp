@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <limits>
@@ -67,6 +68,8 @@ class Calls {
   bool receiving() const { return receiving_ != nullptr; }
   /// When the last answer was given, by the loop's clock.
   std::int64_t last_answer() const { return last_answer_; }
+  /// Bytes are to be sent, or were sent.
+  void note_unsent();
   /// Little is left to send: handlers that write streams may go on.
   void release_writers();
   /// No file is left to send: the next file method may run.
@@ -106,6 +109,15 @@ class Calls {
     std::size_t memory() const { return header.size() + body.size(); }
   };
 
+  /// What handlers on other threads look at before they send a large part.
+  struct PartRoom {
+    PartRoom(std::shared_ptr<MemoryBudget> budget, std::uint64_t limit) : memory(std::move(budget)), most(limit) {}
+    const std::shared_ptr<MemoryBudget> memory;
+    const std::uint64_t most;  // max_connection_memory
+    std::atomic<std::uint64_t> under_way{0}, unsent{0};
+  };
+  class PartCharge;
+
   void fail_without_id(const CallError& error);
   void begin_call(const CallHead& head, const Header& header, Decoder& decoder);
   void receive(const Header& header, std::shared_ptr<Pending> pending, bool large);
@@ -125,7 +137,7 @@ class Calls {
   std::size_t stream_room() const;
   std::shared_ptr<Pending> find(const std::string& id) const;
   void open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open);
-  void send_part(const std::shared_ptr<Pending>& pending, Part& part);
+  void send_part(const std::shared_ptr<Pending>& pending, Part& part, PartCharge& charge);
   void resume(Pending& pending);
   void close_input(Pending& pending);
   Responder responder_for(std::shared_ptr<Pending> pending);
@@ -135,10 +147,12 @@ class Calls {
   void close(Pending& pending, const CallError& why);
   void answer(std::string_view id, Response& response);
   std::string& reply_header();
-  void append_reply(std::string_view header, const char* what, std::size_t size);
+  void append_reply(std::string_view header, Buffer body, const char* what, std::size_t size);
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
   void check_memory(std::uint64_t size) const;
+  static void check_memory(const MemoryBudget& memory, std::uint64_t own, std::uint64_t size);
+  void check_unsent(std::uint64_t size, const char* what) const;
   bool make_room(std::uint64_t size);
   void refuse_received(const CallError& error);
   [[noreturn]] void refuse_body(const CallError& error, std::uint64_t size) const;
@@ -150,6 +164,8 @@ class Calls {
   std::function<void(FileAnswer)> file_answer(const std::shared_ptr<Pending>& pending, bool long_one);
   void end_file_call(Pending& pending, FileAnswer& answer, bool long_one);
   void run_file_work(Work work, bool long_one, FairQueue::OnClose on_close);
+  bool may_begin_file_work() const;
+  void start_file_work(Work work);
   void begin_file_work();
   void end_file_work(bool long_one);
   void send_file(Pending& pending, OutgoingFile& answer);
@@ -159,6 +175,7 @@ class Calls {
   std::unique_ptr<Receiving> receiving_;
   using PendingCalls = std::unordered_map<std::string, std::shared_ptr<Pending>>;
   std::unique_ptr<PendingCalls> pending_;  // once there was one
+  std::shared_ptr<PartRoom> part_room_;    // once there was a stream
   std::size_t running_ = 0, open_ = 0, held_ = 0, streams_ = 0;
   std::size_t under_way_ = 0;  // bytes
   // File methods that open a file to send, or read one or a folder to its end: one at a time.

@@ -218,8 +218,7 @@ void Conversation::act(Operation operation, std::string argument) {
     case Operation::command: run_command(argument); break;
     default:
       if (dialect_.message.kind == Answer::Kind::echo) {
-        send_frame(message_);
-        connection_.out().append(body_);
+        send_frame(message_, body_);
       } else {
         answer(dialect_.message, {});
       }
@@ -330,12 +329,13 @@ void Conversation::send_file(const std::string& name) {
       done();
       return;
     }
-    send_frame(file_header(dialect_, wanted, result->file->size(), result->checksum));
-    const bool trailer = dialect_.checksum_place == Dialect::ChecksumPlace::trailer;
-    connection_.log(LogLevel::info,
-                    "sends \"" + printable(wanted) + "\", " + std::to_string(result->file->size()) + " bytes");
-    connection_.out().append(std::move(*result->file));
-    if (trailer) connection_.out().append(result->checksum);
+    const std::uint64_t size = result->file->size();
+    const std::string header = file_header(dialect_, wanted, size, result->checksum);
+    check_header(header);
+    Buffer trailer;
+    if (dialect_.checksum_place == Dialect::ChecksumPlace::trailer) trailer.append(result->checksum);
+    connection_.log(LogLevel::info, "sends \"" + printable(wanted) + "\", " + std::to_string(size) + " bytes");
+    connection_.append_frame(header, std::move(*result->file), std::move(trailer));
     done();
   });
 }
@@ -421,8 +421,7 @@ void Conversation::run_command(const std::string& line) {
 }
 
 void Conversation::send_output(std::string_view output) {
-  send_frame(size_only(dialect_, output.size()));
-  connection_.out().append(output);
+  send_frame(size_only(dialect_, output.size()), output);
   done();
 }
 
@@ -437,8 +436,7 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
     case Answer::Kind::body: {
       std::string content;
       for (const std::string& file : values.files) content.append(file).append("\n");
-      send_frame(size_only(dialect_, content.size()));
-      connection_.out().append(content);
+      send_frame(size_only(dialect_, content.size()), content);
       break;
     }
     case Answer::Kind::zero_size: send_frame(file_header(dialect_, values.name, 0)); break;
@@ -461,7 +459,14 @@ void Conversation::answer_or_fail(const Answer& given, const AnswerValues& value
   }
 }
 
-void Conversation::send_frame(std::string_view header) {
+void Conversation::send_frame(std::string_view header, std::string_view body) {
+  check_header(header);
+  Buffer block;
+  block.append(body);
+  connection_.append_frame(header, std::move(block));
+}
+
+void Conversation::check_header(std::string_view header) {
   const std::size_t room = connection_.longest_header();
   if (header.size() > room) {
     throw CallError(ErrorCode::resource_exhausted,
@@ -469,7 +474,6 @@ void Conversation::send_frame(std::string_view header) {
                         " bytes: the length in front of it announces at most " + std::to_string(room),
                     limit_data(room, header.size()));
   }
-  connection_.append_head(header);
 }
 
 void Conversation::done() {

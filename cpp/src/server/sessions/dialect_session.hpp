@@ -55,7 +55,8 @@ class Conversation {
   void send_output(std::string_view output);
   void answer(const Answer& answer, const AnswerValues& values);
   void answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code, const std::string& message);
-  void send_frame(std::string_view header);
+  void send_frame(std::string_view header, std::string_view body = {});
+  void check_header(std::string_view header);
   std::string surplus_of_message() const;
   void done();
 
