@@ -125,6 +125,16 @@ struct Response {
   Json value() const { return parse_json(result); }
 };
 
+/// Checks JSON text that a caller of the library wrote. Throws std::invalid_argument, with the name `what`, if it is not JSON
+/// that fits into a header.
+void check_json(std::string_view text, std::string_view what);
+/// The same for `value` and `layout` of a part.
+void check_json(const Part& part);
+/// The same for `result`, `metadata` and `layout` of a response.
+void check_json(const Response& response);
+/// The same for a layout: an object, or empty.
+void check_layout(std::string_view layout);
+
 /// Appends the header of a reply as JSON text. `closing`: with the hint that it is the last one on this connection.
 /// `file_size`: bytes that follow instead of a body.
 void write_reply(std::string& out, std::string_view id, const Response& response, bool closing = false,

@@ -110,6 +110,7 @@ class Router {
     Method method;
     method.name = std::move(name);
     method.where = where;
+    method.writes_json = !own_names_only_ || !std::is_same_v<Result, Response>;
     if constexpr (Shape::takes_request) {
       method.handler = [function = std::move(function)](Request& request) mutable {
         return respond<Result>([&] { return function(request); });

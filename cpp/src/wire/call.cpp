@@ -2,11 +2,14 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <span>
+#include <stdexcept>
 #include <typeinfo>
 
+#include "framecall/detail/json_reader.hpp"
 #include "framecall/detail/json_text.hpp"
 #include "framecall/error.hpp"
 #include "framecall/wire/digest.hpp"
@@ -57,6 +60,38 @@ void write_metadata(std::string& out, std::string_view metadata, bool closing) {
   } else {
     out.append(metadata.substr(0, metadata.size() - 1)).append(", \"connection\": \"close\"}");
   }
+}
+
+// Reads a value as it will stand in a header: a member's level is 2.
+void read_member(std::string_view text, int level) {
+  JsonReader reader(text);
+  NoValues values;
+  reader.skip_white_space();
+  reader.value(values, level);
+  reader.expect_end();
+}
+
+bool is_json(std::string_view text, int level) {
+  try {
+    read_member(text, level);
+    return true;
+  } catch (const ProtocolError&) {
+    return false;
+  }
+}
+
+// Members are added to it as text.
+bool is_object(std::string_view text, int level) {
+  return text.starts_with('{') && text.ends_with('}') && is_json(text, level);
+}
+
+// An object, or empty.
+void check_object(std::string_view text, std::string_view what) {
+  if (text.empty()) return;
+  check_json(text, what);
+  if (text.starts_with('{') && text.ends_with('}')) return;
+  throw std::invalid_argument(std::string(what) +
+                              " is not a JSON object without blanks around it: " + printable(text, 40));
 }
 
 std::string type_name(const std::type_info& type) {
@@ -182,6 +217,33 @@ void Request::keep() {
   }
 }
 
+void check_json(std::string_view text, std::string_view what) {
+  if (text == "null") return;
+  try {
+    read_member(text, 2);
+  } catch (const ProtocolError& error) {
+    throw std::invalid_argument(std::string(what) + " is " + error.what() + ": " + printable(text, 40) +
+                                "; dump_json() makes JSON of a value");
+  }
+}
+
+void check_layout(std::string_view layout) { check_object(layout, "layout"); }
+
+void check_json(const Part& part) {
+  check_json(part.value, "value");
+  check_layout(part.layout);
+}
+
+void check_json(const Response& response) {
+  check_json(response.result, "result");
+  check_layout(response.layout);
+  if (response.metadata.empty()) return;
+  check_object(response.metadata, "metadata");
+  const KeptJson metadata(parse_json(response.metadata));
+  if (std::all_of(metadata->begin(), metadata->end(), [](const Json& value) { return value.is_string(); })) return;
+  throw std::invalid_argument("metadata is no object of strings: " + printable(response.metadata, 60));
+}
+
 void write_call(std::string& out, const CallHead& head, std::uint64_t body_size) {
   out += "{\"jsonrpc\": \"2.0\"";
   if (!head.id.empty()) out.append(", \"id\": ").append(head.id);
@@ -224,11 +286,17 @@ void write_part(std::string& out, std::string_view id, std::string_view key, con
 
 void write_error(std::string& out, std::string_view id, std::int64_t code, std::string_view message,
                  std::string_view data, bool closing) {
+  const std::string_view status = status_name(static_cast<ErrorCode>(code));
+  if (!data.empty() && !(status.empty() ? is_json(data, 3) : is_object(data, 3))) {
+    const std::string text = message_text(message) + "; its data is left out: it is not " +
+                             (status.empty() ? "JSON text: " : "a JSON object: ") + printable(data, 40);
+    write_error(out, id, code, text, {}, closing);
+    return;
+  }
   out.append("{\"jsonrpc\": \"2.0\", \"id\": ").append(id).append(", \"error\": {\"code\": ");
   write_integer(out, code);
   out += ", \"message\": ";
   write_string(out, message);
-  const std::string_view status = status_name(static_cast<ErrorCode>(code));
   if (!status.empty()) {
     out.append(", \"data\": {\"status\": \"").append(status).append("\"");
     if (data.size() > 2) out.append(", ").append(data.substr(1, data.size() - 2));

@@ -20,6 +20,12 @@ constexpr std::size_t hold_from = 16 * 1024;  // smaller bodies are copied
 Method& Handlers::add(Router& router, std::unique_ptr<Handler> handler) {
   const Handler* const one = handler.get();
   all_.push_back(std::move(handler));
+  Method& method = add_to(router, one);
+  method.writes_json = true;
+  return method;
+}
+
+Method& Handlers::add_to(Router& router, const Handler* one) {
   const auto made = [one](Request&& request, const Responder& reply, std::shared_ptr<Stream> stream) {
     return std::make_unique<Call>(Call{one, std::move(request), reply, std::move(stream)});
   };

@@ -109,6 +109,7 @@ class Handlers : public Batch, public std::enable_shared_from_this<Handlers> {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  Method& add_to(Router& router, const Handler* one);
   void push_to_loop(LoopJob job);
   void do_chores();
   bool has_chores() const { return !released_.empty() || !log_lines_.empty(); }

@@ -33,12 +33,17 @@ struct Method {
   };
   std::string name, summary;
   Where where = Where::loop;
-  bool streams = false;  ///< its handler is given the stream
+  bool streams = false;      ///< its handler is given the stream
+  bool writes_json = false;  ///< its answers are JSON for certain, and are not checked
   std::function<Response(Request&)> handler;
   std::function<Response(Request&, Stream&)> stream_handler;
   std::function<void(Request, Responder, std::shared_ptr<Stream>)> later;
   std::vector<ParameterInfo> parameters;
   Json result_schema = Json::object();
 };
+
+/// Throws CallError(internal_error), which names the method, for an answer that check_json() refuses.
+void check_answer(const Method& method, const Response& response);
+void check_answer(const Method& method, const Part& part);
 
 }  // namespace framecall

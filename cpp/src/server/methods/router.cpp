@@ -24,6 +24,15 @@ std::string expected_names(const std::vector<ParameterInfo>& parameters) {
   return text.empty() ? "none" : text;
 }
 
+template <class Answer>
+void check(const Method& method, const Answer& answer) {
+  try {
+    check_json(answer);
+  } catch (const std::invalid_argument& error) {
+    throw CallError(ErrorCode::internal_error, "method \"" + printable(method.name) + "\": " + error.what());
+  }
+}
+
 Response upper(Request& request) {
   Response response;
   response.body = request.take_body();
@@ -47,6 +56,9 @@ Response ping(Request& request) {
 }
 
 }  // namespace
+
+void check_answer(const Method& method, const Response& response) { check(method, response); }
+void check_answer(const Method& method, const Part& part) { check(method, part); }
 
 Router::Router() {
   on("echo", echo).summary = "params and body, unchanged";

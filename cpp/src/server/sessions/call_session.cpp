@@ -338,6 +338,7 @@ void Calls::run(const Method& method, const CallHead& head, Request& request) {
   switch (method.where) {
     case Method::Where::loop: {
       Response response = method.handler(request);
+      if (!method.writes_json) check(method, response);
       if (!head.id.empty()) answer(head.id, response);
       break;
     }
@@ -353,6 +354,7 @@ std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const
                                                      bool open) {
   std::shared_ptr<void> place = method.streams ? take_stream_place(method) : nullptr;
   return begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
+    if (!method.writes_json) pending->checked = &method;
     if (method.streams) {
       pending->place = std::move(place);
       ++streams_;
@@ -461,6 +463,7 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartC
   std::string& header = connection_.scratch();
   try {
     if (!charge.given()) check_unsent(weight, "unsent replies and parts");
+    if (pending->checked != nullptr) check(*pending->checked, part);
     header.clear();
     write_part(header, pending->id, "result", part, true);
     append_reply(header, std::move(part.body), "result", part.value.size());
@@ -593,8 +596,9 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
     return;
   }
   try {
+    if (pending.checked != nullptr) check(*pending.checked, *response);
     answer(pending.id, *response);
-  } catch (...) {  // a result that no frame has room for
+  } catch (...) {  // a result that is not JSON, or that no frame has room for
     fail(pending.id, current_failure());
   }
 }
@@ -642,6 +646,17 @@ std::string& Calls::reply_header() {
   last_answer_ = connection_.now();
   connection_.scratch().clear();
   return connection_.scratch();
+}
+
+// What a handler wrote as JSON text goes into the frame as it is. Throws CallError for what is none.
+template <class Answer>
+void Calls::check(const Method& method, const Answer& answer) {
+  try {
+    check_answer(method, answer);
+  } catch (const CallError& error) {
+    connection_.log(LogLevel::error, error.what());
+    throw;
+  }
 }
 
 // Throws CallError for a reply that the connection, or the server, has no memory for.

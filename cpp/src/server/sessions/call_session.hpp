@@ -84,9 +84,10 @@ class Calls {
  private:
   struct Pending {
     std::string id;
-    MemoryCharge memory;          // of the request, until its handler is done with it
-    std::shared_ptr<void> place;  // among all streams
-    bool counted = false;         // in running_ and under_way_
+    MemoryCharge memory;              // of the request, until its handler is done with it
+    std::shared_ptr<void> place;      // among all streams
+    const Method* checked = nullptr;  // whose answers may not be JSON
+    bool counted = false;             // in running_ and under_way_
     std::stop_source stop;
     std::optional<Deadlines::iterator> deadline;
     std::shared_ptr<Stream> stream;
@@ -145,6 +146,8 @@ class Calls {
   void end(const std::shared_ptr<Pending>& pending, const CallError& error);
   void forget(Pending& pending, const CallError& why);
   void close(Pending& pending, const CallError& why);
+  template <class Answer>
+  void check(const Method& method, const Answer& answer);
   void answer(std::string_view id, Response& response);
   std::string& reply_header();
   void append_reply(std::string_view header, Buffer body, const char* what, std::size_t size);

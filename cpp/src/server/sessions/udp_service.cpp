@@ -72,6 +72,17 @@ std::optional<Failure> write_reply_head(std::string& head, std::string_view id, 
   return std::nullopt;
 }
 
+// Why an answer is not sent, if it is not JSON.
+std::optional<Failure> problem_of(const Method& method, const Response& response) {
+  if (method.writes_json) return std::nullopt;
+  try {
+    check_answer(method, response);
+    return std::nullopt;
+  } catch (const CallError&) {
+    return current_failure();
+  }
+}
+
 // Writes the error reply. One that would be larger than `max_reply` goes without its data, then with less of its message; `out` is
 // empty if the code alone is too large.
 void write_failure(std::string& out, std::string_view id, const Failure& failure, std::size_t max_reply) {
@@ -248,7 +259,17 @@ void UdpService::call(std::string_view datagram, std::string_view body, const Se
 void UdpService::run(const Method& method, const CallHead& head, Request& request, const Asker& asker,
                      std::size_t size) {
   switch (method.where) {
-    case Method::Where::loop: reply(asker, method.handler(request)); break;
+    case Method::Where::loop: {
+      const Response response = method.handler(request);
+      if (asker.id.empty()) break;
+      if (const auto problem = problem_of(method, response)) {
+        log(asker, problem->message);
+        fail(asker, *problem);
+      } else {
+        reply(asker, response);
+      }
+      break;
+    }
     case Method::Where::server: {
       Response response;  // of rpc.cancel: nothing of a datagram is in flight for long
       if (head.method == "rpc.health") {
@@ -288,21 +309,25 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
                                std::shared_ptr<void> place) {
   request.keep();
   // The answer is written where it is given, so that no more than a datagram of it waits for the loop.
-  const Responder later([address = loop_.address, self = weak_from_this(), asker, place = std::move(place)](
+  const Responder later([address = loop_.address, self = weak_from_this(), asker, place = std::move(place),
+                         method = std::shared_ptr<const Method>(loop_.state.options.router, &method)](
                             const Response* response, const Failure* failure) {
     try {
       std::string datagram;
       std::optional<Failure> problem;
       if (failure != nullptr) problem = *failure;
+      if (!problem) problem = problem_of(*method, *response);
+      const std::string to_log = problem && failure == nullptr ? problem->message : std::string();
       if (!problem) problem = write_reply_head(datagram, asker.id, *response, asker.max_reply);
       if (problem) {
         write_failure(datagram, asker.id, *problem, asker.max_reply);
       } else {
         datagram.append(response->body.view());
       }
-      address->post(Work([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram)] {
+      address->post(Work([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram), to_log] {
         const auto service = self.lock();
         if (!service || !service->stream_.is_open()) return;
+        if (!to_log.empty()) service->log(asker, to_log);
         if (failed) ++service->loop_.state.failed_calls;
         service->send(asker.id.empty() ? std::string_view() : datagram, {}, asker.sender);
       }));
@@ -368,6 +393,10 @@ void UdpService::send(std::string_view head, std::string_view body, const Sender
 bool UdpService::drop() {
   ++dropped_;
   return loop_.now >= next_log_;
+}
+
+void UdpService::log(const Asker& asker, const std::string& problem) {
+  loop_.state.log(LogLevel::error, "udp: " + peer_name(asker.sender.address) + ": " + problem);
 }
 
 void UdpService::log_dropped(const std::string& reason) {

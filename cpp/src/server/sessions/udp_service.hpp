@@ -61,6 +61,7 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
   void run(const Method& method, const CallHead& head, Request& request, const Asker& asker, std::size_t size);
   std::shared_ptr<void> take_place(std::size_t size);
   void run_elsewhere(const Method& method, Request& request, const Asker& asker, std::shared_ptr<void> place);
+  void log(const Asker& asker, const std::string& problem);
   void reply(const Asker& asker, const Response& response);
   void fail(const Asker& asker, const Failure& failure);
   void send(std::string_view head, std::string_view body, const Sender& sender);

@@ -57,6 +57,18 @@ std::shared_ptr<Router> make_router(Seen& seen) {
     if (text.size() < 100) response.body.append(text);
     return response;
   });
+  router->on_stream("junk_part", [&seen](Request&, Stream& stream) {
+    Part one;
+    one.value = "junk";
+    stream.write(std::move(one));
+    try {
+      for (Part none; stream.read(none);) {
+      }
+    } catch (const CallError&) {
+      ++seen.told;
+    }
+    return Response();
+  });
   router->on_stream("echo_parts", [](Request&, Stream& stream) {
     for (Part one; stream.read(one);) stream.write(std::move(one));
     return Response();
@@ -112,6 +124,16 @@ TEST(Streams, of_replies_are_parts_and_a_last_frame) {
   EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "count", "params": [0]})")), result("1", "\"done\""));
   EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "count", "params": [1], "stream": false})")),
             error("1", -32600, "the answer is a stream, and the request lacks \"stream\": true"));
+}
+
+TEST(Streams, end_at_a_part_that_is_not_json) {
+  Streaming server;
+  const std::string why =
+      "method \"junk_part\": value is not JSON: expecting a value at byte 0: junk; dump_json() makes JSON of a value";
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "junk_part", "more": true, "stream": true})")),
+            error("1", -32603, why));
+  EXPECT_TRUE(server.wait_until(server.told, 1));
+  EXPECT_TRUE(server.log.wait_for(why));
 }
 
 TEST(Streams, of_requests_are_items_with_bodies_and_a_last_frame) {

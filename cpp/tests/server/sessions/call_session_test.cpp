@@ -86,6 +86,67 @@ TEST(Calls, are_answered_as_json_dumps_writes_it) {
   EXPECT_EQ(server.talk(all), expected) << "pipelined";
 }
 
+// A handler whose answer has the text `value` as its `member`.
+Response with_text(Request& request) {
+  const auto member = request.params().at(0).get<std::string>(), value = request.params().at(1).get<std::string>();
+  Response response;
+  (member == "result" ? response.result : member == "metadata" ? response.metadata : response.layout) = value;
+  return response;
+}
+
+TEST(Calls, that_are_answered_with_what_is_not_json_say_so_to_the_caller_and_in_the_log) {
+  auto router = std::make_shared<Router>();
+  router->on("loop", with_text);
+  router->on_pool("pool", with_text);
+  router->on_later("later", [](Request request, const Responder& reply) { reply(with_text(request)); });
+  router->on("values", {"member", "value"}, [](const std::string& member, const std::string& value) {
+    Response response;
+    (member == "result" ? response.result : member == "metadata" ? response.metadata : response.layout) = value;
+    return response;
+  });
+  router->on_stream("stream", [](Request& request, Stream&) { return with_text(request); });
+  Serving server(router);
+  struct Row {
+    std::string member, text, why;
+  };
+  const Row rows[] = {
+      {"result", "done", "result is not JSON: expecting a value at byte 0: done; dump_json() makes JSON of a value"},
+      {"result", "", "result is not JSON: expecting a value at byte 0: ; dump_json() makes JSON of a value"},
+      {"result", "1, \"x\": 2",
+       "result is not JSON: extra data at byte 1: 1, \"x\": 2; dump_json() makes JSON of a value"},
+      {"metadata", "[]", "metadata is not a JSON object without blanks around it: []"},
+      {"metadata", R"({"x": 1})", R"(metadata is no object of strings: {"x": 1})"},
+      {"layout", "junk", "layout is not JSON: expecting a value at byte 0: junk; dump_json() makes JSON of a value"},
+      {"layout", "[1, 2]", "layout is not a JSON object without blanks around it: [1, 2]"},
+  };
+  std::size_t count = 0;
+  for (const std::string method : {"loop", "pool", "later", "values", "stream"}) {
+    for (const Row& row : rows) {
+      const Json call = {{"id", 1}, {"method", method}, {"params", {row.member, row.text}}};
+      const std::string why = "method \"" + method + "\": " + row.why;
+      EXPECT_EQ(server.talk(request(dump_json(call))), error("1", -32603, why));
+      EXPECT_TRUE(server.log.wait_for(why)) << why;
+      ++count;
+    }
+    const Json call = {{"id", 1}, {"method", method}, {"params", {"result", R"( ["fine", NaN] )"}}};
+    EXPECT_EQ(server.talk(request(dump_json(call))), result("1", R"( ["fine", NaN] )"));
+  }
+  EXPECT_EQ(server.log.count("method \""), count);
+}
+
+TEST(Calls, leave_out_the_data_of_an_error_that_is_not_json) {
+  auto router = std::make_shared<Router>();
+  router->on("named", [] { throw CallError(ErrorCode::not_found, "gone", "[1]"); });
+  router->on("own", [] { throw RemoteError(7, "own", "junk"); });
+  router->on("fine", [] { throw RemoteError(7, "own", "[1]"); });
+  Serving server(router);
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "named"})")),
+            error("1", -32045, "gone; its data is left out: it is not a JSON object: [1]"));
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "own"})")),
+            error("1", 7, "own; its data is left out: it is not JSON text: junk"));
+  EXPECT_EQ(server.talk(request(R"({"id": 1, "method": "fine"})")), error("1", 7, "own", "[1]"));
+}
+
 TEST(Calls, carry_bodies_of_every_size) {
   Serving server;
   for (const std::size_t size : {1u, 5u, 1000u, 65535u, 65536u, 200000u, 5000000u}) {

@@ -103,6 +103,27 @@ TEST(UdpService, a_reply_of_any_size_is_an_error_that_fits) {
   EXPECT_EQ(client.ask(ping(7)), result("7", R"("pong")"));
 }
 
+TEST(UdpService, an_answer_that_is_not_json_is_an_error_that_says_so) {
+  auto router = std::make_shared<Router>();
+  const auto junk = [](Request&) {
+    Response response;
+    response.result = "junk";
+    return response;
+  };
+  router->on("loop", junk);
+  router->on_pool("pool", junk);
+  router->on_later("later", [junk](Request request, const Responder& reply) { reply(junk(request)); });
+  ServingMethods serving(router);
+  Datagrams client(serving.udp);
+  for (const std::string method : {"loop", "pool", "later"}) {
+    const std::string why = "method \"" + method +
+                            "\": result is not JSON: expecting a value at byte 0: junk; dump_json() makes JSON of "
+                            "a value";
+    EXPECT_EQ(client.ask(padded(R"({"id": 1, "method": ")" + method + R"("})", 200)), error("1", -32603, why));
+    EXPECT_TRUE(serving.log.wait_for(why)) << method;
+  }
+}
+
 TEST(UdpService, a_handler_that_throws_before_it_answers_is_answered_once) {
   auto router = std::make_shared<Router>();
   router->on_later("fails", [](Request, Responder) { throw std::runtime_error("no"); });
