@@ -330,7 +330,7 @@ class Caller {
         throw std::runtime_error(items->place() + ": " + error.what());
       }
       part.value = line;
-      if (!stream.write(part)) break;  // the answer tells why
+      if (!stream.write_unchecked(part)) break;  // the answer tells why
     }
     if (items != nullptr) stream.finish_writing();
     bool continues = false;  // then the value has been shown

@@ -80,7 +80,7 @@ class AsyncStream {
   ~AsyncStream();
 
   /// Sends a part of the request; only with CallOptions::more, and before finish_writing(): std::logic_error. Waits while much
-  /// is unsent.
+  /// is unsent. Throws std::invalid_argument for a value that is not JSON.
   asio::awaitable<void> write(Part part);
   /// No more will be written.
   asio::awaitable<void> finish_writing();

@@ -125,7 +125,10 @@ class ClientStream {
 
   /// Sends a part of the request; only with CallOptions::more, and before finish_writing(): std::logic_error. Takes in what
   /// the server says meanwhile, for read(). False: the call is over already, and read() tells how; perhaps not at once.
+  /// Throws std::invalid_argument for a value that is not JSON.
   bool write(const Part& part);
+  /// The same for a value that is JSON for certain: it is not checked.
+  bool write_unchecked(const Part& part);
   /// No more will be written.
   void finish_writing();
   /// The next part of the reply; false: there was the last one. A last frame with the result null and no body is no part.

@@ -35,7 +35,7 @@ struct CallOptions {
   bool more = false;
 };
 
-/// The limits of Client and AsyncClient.
+/// The limits of Client, AsyncClient and FileClient.
 struct ClientOptions {
   ClientOptions() {}
 
@@ -44,7 +44,7 @@ struct ClientOptions {
   /// Before the second attempt; doubled for each further one up to max_backoff, less up to a half at random.
   std::chrono::milliseconds backoff = std::chrono::milliseconds(50);
   std::chrono::milliseconds max_backoff = std::chrono::seconds(2);
-  /// How the server writes lengths (Client); null: as PROTOCOL.md says. Its other settings say nothing about calls.
+  /// How the server writes lengths; null: as PROTOCOL.md says. Its other settings do not matter to calls.
   std::shared_ptr<const Dialect> dialect;
   std::size_t max_idle = 16;                           ///< connections kept for later calls (Client)
   std::uint32_t max_header = default_max_header_size;  ///< bytes of a reply's header

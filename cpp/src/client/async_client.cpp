@@ -80,7 +80,7 @@ asio::awaitable<void> room(std::shared_ptr<AsyncLink> link) {
 class AsyncClient::Implementation {
  public:
   Implementation(asio::any_io_executor given, const Endpoint& target, ClientOptions limits)
-      : executor_(std::move(given)), endpoint_(target), options(std::move(limits)) {}
+      : executor_(std::move(given)), endpoint_(target), options(with_lengths_alone(std::move(limits))) {}
 
   // The one for a new call. One that the server wants to close keeps the calls that it has.
   std::shared_ptr<AsyncLink> link() {
@@ -147,7 +147,7 @@ asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> clien
     }
     link->add(id, single);
     link->set_deadline(id, deadline);
-    link->send(call.encode(id, deadline), std::move(sent), id, deadline);
+    link->send(call.encode(id, deadline, false, link->prefix()), std::move(sent), id, deadline);
     auto reply = suspend([link, id, single](const Complete& complete, const OnCancel& on_cancel) {
       on_cancel([link, id, single] { link->cancel(id, aborted(single->what())); });
       single->wait(complete);
@@ -200,7 +200,7 @@ asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, 
     throw std::system_error(ETIMEDOUT, std::generic_category(),
                             link->shown() + ": " + in_quotes(method) + " was not sent");
   }
-  link->send(call.encode({}, deadline), std::move(body), {}, deadline);
+  link->send(call.encode({}, deadline, false, link->prefix()), std::move(body), {}, deadline);
 }
 
 // Receives parts as a call of its link, and gives them to the coroutine that reads.
@@ -262,14 +262,14 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
       if (!more) co_return;
       throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
     }
+    check_json(part);
+    const std::string head = item_head(self->id_, part, more, self->limits_.max_header, self->link_->prefix());
     auto waiting = room(self->link_);
     co_await std::move(waiting);
     if (self->error_) std::rethrow_exception(self->error_);
     self->writing_ = more;
     if (self->ended_) co_return;  // whatever came: it is the answer
-    std::string header;
-    write_part(header, self->id_, "item", part, more);
-    self->link_->send(encode_head(header), std::move(part.body), self->id_);
+    self->link_->send(head, std::move(part.body), self->id_);
   }
 
   void set_total_deadline(Clock::time_point deadline) {
@@ -282,7 +282,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
   void ask_to_stop() {
     if (ended_) return;
     writing_ = false;
-    link_->send(cancel_frame(id_), Buffer(), id_);
+    link_->send(cancel_frame(id_, link_->prefix()), Buffer(), id_);
   }
   // Nobody reads any more.
   void abandon() {
@@ -332,7 +332,7 @@ asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> c
   AsyncStream result(stream);
   link->add(id, stream);
   if (options.timeout.count() > 0) stream->set_total_deadline(deadline);
-  link->send(call.encode(id, deadline, true), std::move(body), id);
+  link->send(call.encode(id, deadline, true, link->prefix()), std::move(body), id);
   auto waiting = room(link);
   co_await std::move(waiting);
   co_return result;

@@ -42,10 +42,11 @@ AsyncLink::AsyncLink(asio::any_io_executor executor, const Endpoint& endpoint, c
       endpoint_(endpoint),
       shown_(endpoint.to_string()),
       options_(options),
+      prefix_(prefix_of(options)),
       socket_(executor_),
       timer_(executor_),
       connect_timer_(executor_),
-      reader_(options.max_header, options.max_body) {}
+      reader_(options.max_header, options.max_body, dialect_of(options)) {}
 
 void AsyncLink::start() {
   connect_timer_.expires_after(options_.timeout);
@@ -301,7 +302,7 @@ void AsyncLink::cancel(const std::string& id, std::exception_ptr error) {
   const auto call = take(id);
   if (!call) return;
   if (connected_) {
-    send(cancel_frame(id), Buffer());
+    send(cancel_frame(id, prefix_), Buffer());
   } else {
     std::erase_if(waiting_, [&](const Waiting& one) {
       if (one.id != id) return false;

@@ -71,6 +71,8 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
   void resume();
   std::size_t in_flight() const { return calls_.size(); }
   const std::string& shown() const { return shown_; }
+  /// How frames for it begin.
+  const PrefixFormat& prefix() const { return prefix_; }
 
  private:
   struct Entry {
@@ -104,6 +106,7 @@ class AsyncLink : public std::enable_shared_from_this<AsyncLink> {
   const Endpoint endpoint_;
   const std::string shown_;
   const ClientOptions& options_;
+  const PrefixFormat prefix_;
   asio::generic::stream_protocol::socket socket_;
   asio::steady_timer timer_, connect_timer_;
   TimePoint timer_due_ = TimePoint::max();

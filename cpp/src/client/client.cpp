@@ -39,16 +39,6 @@ void receive_one(ClientConnection& connection, const Attempts& attempts, std::ve
   }
 }
 
-// Of the dialect nothing else matters to calls, and some settings would get into their way.
-ClientOptions with_lengths_alone(ClientOptions options) {
-  if (!options.dialect) return options;
-  const auto dialect = std::make_shared<Dialect>();
-  dialect->prefixes = {options.dialect->prefixes.front()};
-  dialect->byte_order_mark = options.dialect->byte_order_mark;
-  options.dialect = dialect;
-  return options;
-}
-
 // What a call ends with when its connection did.
 [[noreturn]] void throw_lost(const std::system_error& error, const std::string& shown, const std::string& what,
                              const Attempts& attempts) {
@@ -64,9 +54,7 @@ ClientOptions with_lengths_alone(ClientOptions options) {
 class Client::Implementation {
  public:
   Implementation(const std::vector<Endpoint>& endpoints, ClientOptions given)
-      : options(with_lengths_alone(std::move(given))),
-        prefix(options.dialect ? options.dialect->prefixes.front() : PrefixFormat()),
-        pool(endpoints, options) {}
+      : options(with_lengths_alone(std::move(given))), prefix(prefix_of(options)), pool(endpoints, options) {}
 
   Attempts begin(const CallOptions& call) const {
     Attempts attempts;
@@ -220,7 +208,7 @@ class ClientStream::Implementation {
       if (over_) {
         client_->pool.give_back(std::move(lease_));
       } else if (!answered_) {  // abandoned: the server need not find out by itself
-        lease_->send_last(cancel_frame(id_));
+        lease_->send_last(cancel_frame(id_, client_->prefix));
       }
     } catch (const std::exception&) {  // no memory: the connection ends without it
     }
@@ -338,7 +326,11 @@ ClientStream::ClientStream(std::unique_ptr<Implementation> implementation)
 ClientStream::ClientStream(ClientStream&&) noexcept = default;
 ClientStream::~ClientStream() = default;
 
-bool ClientStream::write(const Part& part) { return implementation_->write(part, true); }
+bool ClientStream::write(const Part& part) {
+  check_json(part);
+  return implementation_->write(part, true);
+}
+bool ClientStream::write_unchecked(const Part& part) { return implementation_->write(part, true); }
 
 void ClientStream::finish_writing() {
   if (implementation_->writing()) implementation_->write(Part(), false);

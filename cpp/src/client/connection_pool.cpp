@@ -106,9 +106,9 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
     }
     if (down && attempts.count > 1) back_off(attempts.count - 1, attempts.deadline);
     try {
-      lease.connection = std::make_shared<ClientConnection>(peer.endpoint, peer.shown, options_.check,
-                                                            options_.max_header, options_.max_body, attempts.deadline,
-                                                            options_.dialect ? *options_.dialect : default_dialect());
+      lease.connection =
+          std::make_shared<ClientConnection>(peer.endpoint, peer.shown, options_.check, options_.max_header,
+                                             options_.max_body, attempts.deadline, dialect_of(options_));
     } catch (const std::system_error& error) {
       note_down(lease.peer);
       const bool unknown = error.code().category() == lookup_category() && error.code().value() != EAI_AGAIN;

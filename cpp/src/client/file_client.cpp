@@ -168,7 +168,7 @@ class Result {
 class FileClient::Implementation {
  public:
   Implementation(const Endpoint& endpoint, ClientOptions options)
-      : endpoint_(endpoint), shown_(endpoint.to_string()), options_(std::move(options)) {}
+      : endpoint_(endpoint), shown_(endpoint.to_string()), options_(with_lengths_alone(std::move(options))) {}
 
   Json call(std::string_view method, const Json& params) {
     begin(method, params, 0);
@@ -314,7 +314,7 @@ class FileClient::Implementation {
     if (connection_ && (under_way_ || !connection_->healthy(std::chrono::steady_clock::now()))) connection_.reset();
     if (!connection_) {
       connection_ = std::make_unique<ClientConnection>(endpoint_, shown_, options_.check, options_.max_header,
-                                                       piece_limit, deadline());
+                                                       piece_limit, deadline(), dialect_of(options_));
     }
     CallHead head;
     head.id = std::to_string(connection_->next_id());
@@ -326,7 +326,7 @@ class FileClient::Implementation {
     write_call(header, head, body_size);
     under_way_ = sent_ = true;
     try {
-      connection_->send(encode_head(header), {}, deadline());
+      connection_->send(encode_head(header, prefix_of(options_)), {}, deadline());
     } catch (const std::system_error& error) {
       lost(error);
     }

@@ -38,6 +38,7 @@ std::string metadata_text(const Json& metadata) {
 ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
                        std::uint32_t max_header)
     : ClientCall(method, std::string_view(), body, options, max_header) {
+  check_layout(layout_);
   own_params_ = checked_params(params);
   params_ = own_params_;
 }
@@ -106,6 +107,21 @@ std::string cancel_frame(std::string_view id, const PrefixFormat& prefix) {
   std::string header;
   write_call(header, head, 0);
   return encode_head(header, prefix);
+}
+
+ClientOptions with_lengths_alone(ClientOptions options) {
+  if (!options.dialect) return options;
+  const auto dialect = std::make_shared<Dialect>();
+  dialect->prefixes = {options.dialect->prefixes.front()};
+  dialect->byte_order_mark = options.dialect->byte_order_mark;
+  options.dialect = dialect;
+  return options;
+}
+
+PrefixFormat prefix_of(const ClientOptions& options) { return dialect_of(options).prefixes.front(); }
+
+const Dialect& dialect_of(const ClientOptions& options) {
+  return options.dialect ? *options.dialect : default_dialect();
 }
 
 std::string in_quotes(std::string_view method) {

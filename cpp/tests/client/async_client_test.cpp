@@ -153,6 +153,17 @@ asio::awaitable<std::string> problem_of(AsyncClient& client, std::string method,
   co_return text_of(problem);
 }
 
+asio::awaitable<std::string> problem_of_write(AsyncStream& stream, Part part) {
+  std::exception_ptr problem;
+  try {
+    auto writing = stream.write(std::move(part));
+    co_await std::move(writing);
+  } catch (...) {
+    problem = std::current_exception();
+  }
+  co_return text_of(problem);
+}
+
 asio::awaitable<void> use_everything(AsyncClient& client) {
   std::string method = "add";
   Json params = {2, 3};
@@ -331,6 +342,53 @@ asio::awaitable<void> be_late_and_cancel(AsyncClient& client) {
   co_await over.async_wait(token);
   EXPECT_EQ(what, "system: \"sleep\": Operation canceled");
   EXPECT_EQ(client.in_flight(), 0u);
+}
+
+asio::awaitable<void> send_what_cannot_be_sent(AsyncClient& client) {
+  const Json large = {std::string(1 << 20, 'x')};
+  auto calling = problem_of(client, "add", large);
+  std::string problem = co_await std::move(calling);
+  EXPECT_EQ(
+      problem,
+      R"(call of "add": 1048580 bytes of params make a header of 1048636 bytes: max_header is 1048576; send it as the body)");
+  CallOptions options;
+  options.more = true;
+  auto opening = client.stream("echo_parts", nullptr, Buffer(), options);
+  AsyncStream stream = co_await std::move(opening);
+  Part part;
+  part.value = dump_json(large);
+  auto writing = problem_of_write(stream, std::move(part));
+  problem = co_await std::move(writing);
+  EXPECT_EQ(problem,
+            "1048580 bytes of item make a header of 1048631 bytes: max_header is 1048576; send it as the body");
+  Part junk;
+  junk.value = "junk";
+  auto writing_junk = problem_of_write(stream, std::move(junk));
+  problem = co_await std::move(writing_junk);
+  EXPECT_EQ(problem, "value is not JSON: expecting a value at byte 0: junk; dump_json() makes JSON of a value");
+  Part fine;
+  fine.value = "1";
+  auto writing_fine = problem_of_write(stream, std::move(fine));
+  problem = co_await std::move(writing_fine);
+  EXPECT_EQ(problem, "");
+  auto reading = stream.read();
+  const std::optional<Part> back = co_await std::move(reading);
+  EXPECT_EQ(back ? back->value : "nothing", "1");
+}
+
+TEST(AsyncClient, refuses_what_is_too_large_for_a_header_or_not_json_before_it_is_sent) {
+  Serving server;
+  run(server.tcp, send_what_cannot_be_sent);
+}
+
+TEST(AsyncClient, writes_lengths_as_its_dialect_does) {
+  Serving server(Running::in_dialect("big-endian"));
+  ClientOptions options;
+  options.dialect = std::make_shared<const Dialect>(find_dialect("big-endian"));
+  run(server.tcp, use_everything, options);
+  run(server.tcp, stream_everything, options);
+  server.end();
+  EXPECT_EQ(server.log.count("refused"), 0u);
 }
 
 TEST(AsyncClient, cancels_and_is_late_and_the_handlers_are_told) {

@@ -162,6 +162,46 @@ TEST(Client, refuses_what_no_header_has_room_for_before_it_is_sent) {
   EXPECT_TRUE(stream.read(part));
 }
 
+TEST(Client, refuses_a_part_that_is_not_json_before_it_is_sent) {
+  Serving server;
+  Client client(server.tcp);
+  CallOptions options;
+  options.layout = "junk";
+  EXPECT_THROW(client.request("echo", nullptr, "x", options), std::invalid_argument);
+  options.layout.clear();
+  options.more = true;
+  ClientStream stream = client.stream("echo_parts", nullptr, {}, options);
+  Part part;
+  part.value = "junk";
+  EXPECT_EQ(message_of<std::invalid_argument>([&] { stream.write(part); }),
+            "value is not JSON: expecting a value at byte 0: junk; dump_json() makes JSON of a value");
+  part.value = R"(["fine"])";
+  EXPECT_TRUE(stream.write(part));
+  EXPECT_TRUE(stream.read(part));
+  EXPECT_EQ(part.value, R"(["fine"])");
+}
+
+TEST(Client, writes_lengths_as_its_dialect_does) {
+  Serving server(Running::in_dialect("big-endian"));
+  ClientOptions options;
+  options.dialect = std::make_shared<const Dialect>(find_dialect("big-endian"));
+  Client client(server.tcp, options);
+  EXPECT_EQ(client.call("add", {2, 3}), 5);
+  CallOptions streamed;
+  streamed.more = true;
+  {
+    ClientStream stream = client.stream("echo_parts", nullptr, {}, streamed);
+    Part part;
+    part.value = "7";
+    EXPECT_TRUE(stream.write(part));
+    EXPECT_TRUE(stream.read(part));
+    EXPECT_EQ(part.value, "7");
+  }  // abandoned: the server is told
+  EXPECT_EQ(client.call("add", {2, 3}), 5);
+  server.end();
+  EXPECT_EQ(server.log.count("refused"), 0u);
+}
+
 TEST(Client, sends_many_calls_at_once) {
   Serving server;
   Client client(server.unix_socket);

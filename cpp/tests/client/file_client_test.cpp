@@ -45,6 +45,19 @@ struct Files {
   FileClient client;
 };
 
+TEST(FileClient, writes_lengths_as_its_dialect_does) {
+  Running server(Running::in_dialect("big-endian"));
+  TemporaryFolder folder;
+  std::ofstream(folder.path() / "source") << "content";
+  ClientOptions options;
+  options.dialect = std::make_shared<const Dialect>(find_dialect("big-endian"));
+  FileClient client(server.tcp, options);
+  EXPECT_EQ(client.put(folder.path() / "source", "a").size, 7u);
+  EXPECT_EQ(client.stat("a").size, 7u);
+  EXPECT_EQ(client.get("a", folder.path() / "target").size, 7u);
+  EXPECT_EQ(content_of(folder.path() / "target"), "content");
+}
+
 TEST(FileClient, puts_and_gets) {
   Files files;
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{300000}, std::size_t{9000001}}) {

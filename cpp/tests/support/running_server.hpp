@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "framecall/server.hpp"
+#include "framecall/wire/dialect_file.hpp"
 #include "support/peer.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -19,6 +20,11 @@ namespace framecall {
 /// The lines that a server logged.
 class Log {
  public:
+  /// A line with its level in front, "warning: ...".
+  void add(LogLevel level, std::string_view line) {
+    const char* name = level == LogLevel::info ? "info: " : level == LogLevel::warning ? "warning: " : "error: ";
+    add(std::string(name).append(line));
+  }
   void add(std::string_view line) {
     const std::lock_guard lock(mutex_);
     lines_.emplace_back(line);
@@ -51,13 +57,19 @@ class Running {
   explicit Running(ServerOptions options = {}, Durability durability = Durability::close,
                    Protocols protocols = Protocols()) {
     options.files = std::make_shared<FileStore>(root.path(), durability);
-    options.log = [this](LogLevel, std::string_view line) { log.add(line); };
+    options.log = [this](LogLevel level, std::string_view line) { log.add(level, line); };
     if (options.threads == 0) options.threads = 2;
     server.emplace(std::move(options));
     tcp = server->listen(Endpoint::parse("127.0.0.1:0"), protocols);
     udp = server->listen_udp(Endpoint::parse("127.0.0.1:0"));
     unix_socket = server->listen(Endpoint::parse("unix:" + (sockets / "s").string()));
     server->start();
+  }
+  /// Options of one that reads and writes lengths as the dialect of this name.
+  static ServerOptions in_dialect(const std::string& name) {
+    ServerOptions options;
+    options.dialect = find_dialect(name);
+    return options;
   }
   void end() {
     server->drain();

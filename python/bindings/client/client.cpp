@@ -484,7 +484,7 @@ PyObject* stream_send(PyObject* self, PyObject* arguments, PyObject* named) {
     bool wanted = false;
     {
       const WithoutGil without_gil;
-      wanted = stream->write(part);
+      wanted = stream->write_unchecked(part);
     }
     return own(PyBool_FromLong(wanted ? 1 : 0));
   });

@@ -42,6 +42,13 @@ class ClientCall {
   bool timed_, more_;
 };
 
+/// `options` with a dialect of which only the lengths are left: some other settings would get into the way of calls.
+ClientOptions with_lengths_alone(ClientOptions options);
+/// How these options write lengths.
+PrefixFormat prefix_of(const ClientOptions& options);
+/// The dialect of these options, which must outlive it.
+const Dialect& dialect_of(const ClientOptions& options);
+
 /// How often a call is sent at most that a server may have carried out: it may be what has ended the server.
 inline constexpr unsigned max_sent = 2;
 
