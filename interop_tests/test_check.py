@@ -146,6 +146,33 @@ def test_our_server_passes_everything(program, serve):
     assert server.names() == [] and not server.parts(), "it cleans up"
 
 
+@pytest.mark.parametrize("dialect", ["big-endian", "eight-bytes", "ascii-length"])
+def test_our_server_passes_everything_in_another_dialect(program, serve, dialect):
+    server = serve("--quiet", "--dialect", dialect)
+    cases, _ = results(program, server.address, "--root", server.root, "--dialect", dialect)
+    assert bad_ones(cases) == {}
+    skipped = {name for name, case in cases.items() if case["verdict"] == "skipped" and not name.startswith("upload/")}
+    skipped -= {"framing/mixed-in-one-write", "framing/upload-and-close"}  # the uploads of some are not the taught ones
+    too_large = {"framing/big-header", "framing/largest-header", "robust/too-deep"} if dialect == "ascii-length" else set()
+    assert skipped == too_large | {"robust/length-negative", "robust/length-huge", "robust/length-big-endian",
+                                   "robust/length-zero", "robust/byte-order-mark"}
+    assert sum(case["verdict"] == "pass" for case in cases.values()) > 85
+    assert server.names() == [] and not server.parts(), "it cleans up"
+
+
+def test_big_endian_lengths_are_named(program, serve, tmp_path):
+    server = serve("--quiet", "--dialect", "big-endian")
+    case = results(program, server.address, "--only", "framing/*", expected=1)[0]["framing/speaks-frames"]
+    assert "'>i' (big-endian" in case["message"] and case["hint"].endswith("--dialect big-endian"), case
+    server = serve("--quiet")
+    cases, _ = results(program, server.address, "--only", "framing/*", "--dialect", "big-endian", expected=1)
+    assert "'<i' (4 bytes, little-endian)" in cases["framing/speaks-frames"]["message"], cases
+    cases, _ = results(program, "--listen", "127.0.0.1:0", "--exec", client_command("big-endian"), "--only",
+                       "client/sends-frame", expected=1)
+    case = cases["client/sends-frame"]
+    assert "with its bytes swapped it is" in case["message"] and "struct.pack('<i', len(header))" in case["hint"], case
+
+
 @pytest.mark.parametrize("kind", ["def", "async"])
 def test_the_server_of_the_package_passes_everything(program, tmp_path, kind):
     pytest.importorskip("framecall")
@@ -286,7 +313,8 @@ def test_junit(program, tmp_path):
 def test_usage(program, tmp_path):
     for arguments in [[], ["127.0.0.1:1", "--listen", "127.0.0.1:0"], ["127.0.0.1:1", "--only", "no/such"],
                       ["127.0.0.1:1", "--level", "high"], ["127.0.0.1:1", "--root", tmp_path / "none"], ["127.0.0.1:0"],
-                      ["127.0.0.1:1", "--timeout", "soon"], ["--listen", "127.0.0.1:0", "--result", "{"]]:
+                      ["127.0.0.1:1", "--timeout", "soon"], ["127.0.0.1:1", "--dialect", "nosuch"],
+                      ["127.0.0.1:1", "--dialect", "login"], ["--listen", "127.0.0.1:0", "--dialect", "big-endian"], ["--listen", "127.0.0.1:0", "--result", "{"]]:
         check(program, *arguments, expected=2)
 
 

@@ -39,6 +39,7 @@ enum Needs : unsigned {
   uploads = 2,   ///< it takes uploads
   bodies = 4,    ///< it has a method that gives the body back
   the_root = 8,  ///< we see the folder where it stores uploads
+  taught = 16,   ///< it writes lengths as the taught scripts do
 };
 
 /// `Subject` is what the case works with: ServerTrial, or ClientTrial.

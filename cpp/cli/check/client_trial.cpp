@@ -11,7 +11,6 @@
 namespace framecall::cli::check {
 namespace {
 
-constexpr const char* length_hint = "struct.pack('<i', len(header)) + header, header = json.dumps(...).encode('utf-8')";
 constexpr std::uint64_t largest_request = 1 << 30;  // bytes of a body that we take in
 
 // The size that `header` announces, and the key that does.
@@ -45,9 +44,7 @@ std::optional<Request> ClientTrial::next_request(Peer& peer) {
   for (int i = 3; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(prefix[static_cast<std::size_t>(i)]);
   if (length < 2 || static_cast<std::uint32_t>(length) > largest_max_header_size) {
     peer.something_comes(milliseconds(20));
-    throw Failure{"what the client sent begins with " + escaped(prefix + peer.input(), 40) + ", a length of " +
-                      std::to_string(length) + ": no frame",
-                  length_hint};
+    throw no_frame("what the client sent", prefix + peer.input());
   }
   Request request;
   request.text = peer.read(static_cast<std::size_t>(length), "a header of " + std::to_string(length) + " bytes");

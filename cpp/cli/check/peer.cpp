@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <system_error>
 #include <utility>
 
@@ -40,6 +41,23 @@ bool wait_for(int socket, short events, Clock::time_point until) {
     if (::poll(&one, 1, timeout) > 0) return true;
     if (left.count() <= 0) return false;
   }
+}
+
+// -1 for digits that are none.
+std::int64_t length_in(std::string_view prefix, const PrefixFormat& format) {
+  if (format.kind == PrefixFormat::Kind::decimal) {
+    const std::size_t begin = std::min(prefix.find_first_not_of(' '), prefix.size());
+    const std::string_view digits = prefix.substr(begin, prefix.find_last_not_of(' ') + 1 - begin);
+    std::int64_t value = -1;
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return problem == std::errc() && end == digits.data() + digits.size() ? value : -1;
+  }
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const std::size_t at = format.order == PrefixFormat::Order::big ? i : prefix.size() - 1 - i;
+    value = value << 8 | static_cast<unsigned char>(prefix[at]);
+  }
+  return prefix.size() == 4 ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value);
 }
 
 }  // namespace
@@ -73,6 +91,35 @@ std::string prefix_of(std::int64_t length) {
 
 std::string head_of(std::string_view header) {
   return prefix_of(static_cast<std::int64_t>(header.size())).append(header);
+}
+
+std::string prefix_code(const PrefixFormat& format) {
+  if (format.kind == PrefixFormat::Kind::decimal) {
+    return "b'%0" + std::to_string(format.width) + "d' % len(header)";
+  }
+  const bool big = format.order == PrefixFormat::Order::big;
+  const char* letter = format.width == 2 ? "h" : format.width == 8 ? "q" : "i";
+  return std::string("struct.pack('") + (big ? ">" : "<") + letter + "', len(header)), " +
+         (big ? "big-endian" : "little-endian");
+}
+
+Failure no_frame(const std::string& subject, const std::string& bytes, const PrefixFormat& format) {
+  Dialect dialect;
+  dialect.prefixes = {format};
+  std::string problem = "no frame";
+  try {
+    Decoder decoder(default_max_header_size, dialect);
+    Header header;
+    decoder.feed(bytes);
+    decoder.next_event(header);
+  } catch (const ProtocolError& error) {
+    problem = error.what();
+  }
+  std::string hint = "begin every frame with " + prefix_code(format) + ", and send nothing else";
+  if (problem.find("prefix.order = \"big\"") != std::string::npos) {
+    hint += "; framecall itself reads big-endian lengths with --dialect big-endian";
+  }
+  return {subject + " begins with " + escaped(bytes, 40) + ": " + problem, hint};
 }
 
 // ----- Transcript
@@ -126,13 +173,14 @@ const Json& Frame::member(const char* key) const {
 
 // ----- Peer
 
-Peer::Peer(int socket, Transcript& transcript, Clock::time_point deadline)
-    : socket_(socket), transcript_(&transcript), deadline_(deadline) {}
+Peer::Peer(int socket, Transcript& transcript, Clock::time_point deadline, const PrefixFormat& format)
+    : socket_(socket), transcript_(&transcript), deadline_(deadline), format_(format) {}
 
 Peer::Peer(Peer&& other) noexcept
     : socket_(std::exchange(other.socket_, -1)),
       transcript_(other.transcript_),
       deadline_(other.deadline_),
+      format_(other.format_),
       input_(std::move(other.input_)),
       reads_while_sending_(other.reads_while_sending_),
       broken_(other.broken_),
@@ -145,6 +193,7 @@ Peer& Peer::operator=(Peer&& other) noexcept {
   socket_ = std::exchange(other.socket_, -1);
   transcript_ = other.transcript_;
   deadline_ = other.deadline_;
+  format_ = other.format_;
   input_ = std::move(other.input_);
   reads_while_sending_ = other.reads_while_sending_;
   broken_ = other.broken_;
@@ -244,16 +293,17 @@ std::string Peer::read(std::size_t size, std::string_view awaited) {
 }
 
 std::optional<Frame> Peer::read_frame(std::string_view awaited) {
-  const std::string prefix = read(4, awaited);
+  const std::string prefix = read(format_.width, awaited);
   if (prefix.empty()) return std::nullopt;
-  if (prefix.size() < 4) throw Failure{"the connection ended inside the 4 bytes of a length: " + escaped(prefix), ""};
-  std::int32_t length = 0;
-  for (int i = 3; i >= 0; --i) length = length << 8 | static_cast<unsigned char>(prefix[static_cast<std::size_t>(i)]);
-  if (length < 2 || static_cast<std::uint32_t>(length) > largest_max_header_size) {
+  if (prefix.size() < format_.width) {
+    throw Failure{
+        "the connection ended inside the " + std::to_string(format_.width) + " bytes of a length: " + escaped(prefix),
+        ""};
+  }
+  const std::int64_t length = length_in(prefix, format_);
+  if (length < 2 || length > std::int64_t{largest_max_header_size}) {
     something_comes(milliseconds(20));
-    throw Failure{"what came begins with " + escaped(prefix + input_, 40) + ", a length of " + std::to_string(length) +
-                      ": no frame",
-                  "begin every reply with struct.pack('<i', len(header)), little-endian, and send nothing else"};
+    throw no_frame("what came", prefix + input_, format_);
   }
   Frame frame;
   frame.text = read(static_cast<std::size_t>(length), "the header, " + std::to_string(length) + " bytes");

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "check/case.hpp"
 #include "framecall/endpoint.hpp"
+#include "framecall/wire/dialect.hpp"
 #include "framecall/wire/json.hpp"
 
 namespace framecall::cli::check {
@@ -19,10 +21,15 @@ using std::chrono::milliseconds;
 /// Bytes as text: what is printable ASCII stays, the others as `\x1b`; cut at about `max_size` characters.
 std::string escaped(std::string_view bytes, std::size_t max_size = 160);
 
-/// "the 4 bytes of length and the header" of a frame.
+/// "the 4 bytes of length and the header" of a frame in the taught format.
 std::string head_of(std::string_view header);
-/// The four bytes of a length.
+/// The four bytes of a length in the taught format.
 std::string prefix_of(std::int64_t length);
+/// How lengths are written, as Python does it: `struct.pack('<i', len(header))`.
+std::string prefix_code(const PrefixFormat& format);
+
+/// For bytes of `subject` that begin with what is no length: what a server of ours says about them.
+Failure no_frame(const std::string& subject, const std::string& bytes, const PrefixFormat& format = PrefixFormat());
 
 /// What went over the connections of a case. Cut: the start of each piece, and the last pieces of all.
 class Transcript {
@@ -61,8 +68,8 @@ struct Frame {
 /// Movable. Throws Failure where what comes is no frame, or does not come before the deadline.
 class Peer {
  public:
-  /// Takes `socket` over. `transcript` must outlive the peer.
-  Peer(int socket, Transcript& transcript, Clock::time_point deadline);
+  /// Takes `socket` over. `transcript` must outlive the peer. `format`: how it writes lengths.
+  Peer(int socket, Transcript& transcript, Clock::time_point deadline, const PrefixFormat& format = PrefixFormat());
   Peer(Peer&& other) noexcept;
   Peer& operator=(Peer&& other) noexcept;
   ~Peer() { close(); }
@@ -111,6 +118,7 @@ class Peer {
   int socket_;
   Transcript* transcript_;
   Clock::time_point deadline_;
+  PrefixFormat format_;
   std::string input_;
   bool reads_while_sending_ = true, broken_ = false, ended_ = false, reset_ = false;
 };

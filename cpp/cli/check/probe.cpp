@@ -87,10 +87,12 @@ class Probe {
     const std::string header = question;
     const std::string little = prefix_of(static_cast<std::int64_t>(header.size()));
     const std::pair<std::string, const char*> formats[] = {
+        {little, "'<i' (4 bytes, little-endian)"},
         {std::string(little.rbegin(), little.rend()), "'>i' (big-endian, also written '!i')"},
         {little + std::string(4, '\0'), "'<q' (8 bytes)"},
         {std::string(4, '\0') + std::string(little.rbegin(), little.rend()), "'>q' (8 bytes, big-endian)"}};
     for (const auto& [prefix, name] : formats) {
+      if (prefix == encode_prefix(header.size(), target_.dialect.prefixes.front())) continue;
       Peer peer = connect();
       peer.send(prefix + header + "hello");
       if (!peer.something_comes(std::min(target_.timeout, other_time)) || peer.at_end()) continue;
@@ -106,7 +108,8 @@ class Probe {
 
  private:
   Peer connect() {
-    return {connect_to(target_.endpoint, target_.timeout), transcript_, Clock::now() + target_.timeout};
+    return {connect_to(target_.endpoint, target_.timeout), transcript_, Clock::now() + target_.timeout,
+            target_.dialect.prefixes.front()};
   }
   void remember(const std::string& came) {
     if (strange_.empty()) strange_ = came;
@@ -118,13 +121,17 @@ class Probe {
 };
 
 // Why a server without calls and uploads cannot be tested.
-void explain(Result& result, Probe& probe) {
+void explain(Result& result, Probe& probe, const PrefixFormat& format) {
   const std::string other = probe.other_length();
+  const bool taught = format == PrefixFormat();
   const std::string& strange = probe.strange();
   result.verdict = Verdict::fail;
   if (!other.empty()) {
-    result.message = "the server answers frames whose length is " + other + ", not the taught '<i'";
-    result.hint = "pack and unpack the length with '<i': 4 bytes, little-endian, signed";
+    result.message = "the server answers frames whose length is " + other + ", not " +
+                     (taught ? "the taught '<i'" : "that of the dialect: " + prefix_code(format));
+    result.hint = taught ? "pack and unpack the length with '<i': 4 bytes, little-endian, signed"
+                         : "write and read lengths as " + prefix_code(format);
+    if (taught && other.starts_with("'>i'")) result.hint += "; or test it as it is: --dialect big-endian";
   } else if (strange.starts_with("HTTP/")) {
     result.message = "an HTTP server answers here: " + escaped(strange, 60);
     result.hint = answer_hint;
@@ -182,7 +189,7 @@ Result probe(Target& target, const std::vector<std::string>& speaks) {
         result.hint = "--root DIR lets the tester look at the stored files";
       }
     }
-    if (!features.calls && !features.uploads) explain(result, probe);
+    if (!features.calls && !features.uploads) explain(result, probe, target.dialect.prefixes.front());
   } catch (const Gone& gone) {
     if (transcript.lines().empty()) throw;  // nobody was ever there
     result.verdict = Verdict::fail;

@@ -80,6 +80,13 @@ std::string pattern(std::size_t size) {
   return bytes;
 }
 
+std::string framed(std::string_view header, const PrefixFormat& format) {
+  if (header.size() > longest_header(format)) {
+    throw Skip{"a header of " + std::to_string(header.size()) + " bytes does not fit into a length of this dialect"};
+  }
+  return encode_head(header, format);
+}
+
 std::string Features::method() const {
   for (const char* name : {"echo", "rpc.ping", "upper"}) {
     if (methods.contains(name)) return name;
@@ -102,7 +109,7 @@ ServerTrial::~ServerTrial() {
 Peer ServerTrial::connect() {
   const int socket = connect_to(target_.endpoint, std::max(target_.timeout, longest_connect));
   if (++connections_ > 1) transcript_.note("connection " + std::to_string(connections_));
-  Peer peer(socket, transcript_, deadline_);
+  Peer peer(socket, transcript_, deadline_, target_.dialect.prefixes.front());
   const std::string& greeting = features().greeting;
   if (!greeting.empty() && peer.read(greeting.size(), "the greeting of the server") != greeting) {
     throw Failure{"the server greets differently every time", ""};
@@ -124,6 +131,7 @@ void sweep(const Target& target) {
 
 Message ServerTrial::call(std::string body, std::string_view extra, std::string_view method, std::string_view id) {
   Message message;
+  message.format = target_.dialect.prefixes.front();
   message.body = std::move(body);
   message.id = id.empty() ? std::to_string(target_.next_id++) : std::string(id);
   message.method = method.empty() ? features().method() : std::string(method);
@@ -136,6 +144,7 @@ Message ServerTrial::call(std::string body, std::string_view extra, std::string_
 
 Message ServerTrial::upload(std::string body, std::string_view extra, std::string_view name) {
   Message message;
+  message.format = target_.dialect.prefixes.front();
   message.is_upload = true;
   message.body = std::move(body);
   message.name = name.empty() ? new_name() : std::string(name);

@@ -10,6 +10,7 @@
 
 #include "check/case.hpp"
 #include "check/peer.hpp"
+#include "framecall/wire/frame.hpp"
 
 namespace framecall::cli::check {
 
@@ -30,9 +31,13 @@ struct Target {
   Endpoint endpoint;
   milliseconds timeout{5000};
   std::string root;  ///< where it stores uploads; empty: we do not know
+  Dialect dialect;   ///< of which the frames are used
   Features features;
   std::int64_t next_id = 1, next_name = 1;  ///< no case uses those of another
 };
+
+/// Length and header of a frame. Throws Skip if the length has no room for it.
+std::string framed(std::string_view header, const PrefixFormat& format);
 
 /// A frame, and what has to come of it.
 struct Message {
@@ -41,9 +46,11 @@ struct Message {
   std::string id;      ///< of a call: JSON text
   std::string method;  ///< of a call
   std::string name;    ///< of an upload
+  PrefixFormat format;
 
-  std::string bytes() const { return head_of(header) + body; }
-  std::size_t head_size() const { return 4 + header.size(); }
+  std::string bytes() const { return framed(header, format) + body; }
+  std::size_t prefix_size() const { return format.width; }
+  std::size_t head_size() const { return prefix_size() + header.size(); }
 };
 
 /// One case under way.
@@ -56,6 +63,11 @@ class ServerTrial {
 
   const Features& features() const { return target_.features; }
   const std::string& root() const { return target_.root; }
+  const Dialect& dialect() const { return target_.dialect; }
+  /// Length and header of a frame.
+  std::string head_of(std::string_view header) const { return framed(header, target_.dialect.prefixes.front()); }
+  /// The length of a header of this size.
+  std::string prefix_of(std::size_t size) const { return encode_prefix(size, target_.dialect.prefixes.front()); }
   Clock::time_point deadline() const { return deadline_; }
   /// For cases that last: the deadline moves.
   void extend(milliseconds time) { deadline_ += time; }

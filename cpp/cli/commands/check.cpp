@@ -17,6 +17,7 @@
 #include "commands/arguments.hpp"
 #include "commands/commands.hpp"
 #include "framecall/error.hpp"
+#include "framecall/wire/dialect_file.hpp"
 #include "framecall/wire/json.hpp"
 #include "terminal/interrupt.hpp"
 
@@ -30,7 +31,7 @@ constexpr const char* probe_name = "framing/speaks-frames";
 constexpr const char* first_client_case = "client/sends-frame";
 
 struct CheckFlags {
-  std::string address, listen, exec, junit, root, result = "null", timeout = "5", patience = "60";
+  std::string address, listen, exec, junit, root, result = "null", timeout = "5", patience = "60", dialect = "default";
   std::vector<std::string> only, levels, speaks;
   bool list = false, json = false, verbose = false;
 };
@@ -103,10 +104,21 @@ Result skipped(const Case<Subject>& one, std::string why) {
   return {one.name, one.level, Verdict::skipped, one.what, one.protocol, std::move(why), {}, {}, 0};
 }
 
+// Whether uploads of this dialect are those of PROTOCOL.md, but for the length.
+bool has_taught_uploads(const Dialect& dialect) {
+  return dialect.upload_form == Dialect::UploadForm::header &&
+         upload_header(dialect, "a", 1) == upload_header(default_dialect(), "a", 1) && !dialect.before_body &&
+         !dialect.after_body && !dialect.refused && !dialect.close_after_one;
+}
+
 // What is missing for a case; empty: nothing.
-std::string missing(unsigned needs, bool has_calls, bool has_uploads, bool has_bodies, bool has_root) {
+std::string missing(unsigned needs, bool has_calls, bool has_uploads, bool has_bodies, bool has_root,
+                    bool is_taught = true) {
+  if ((needs & taught) != 0 && !is_taught) return "about the taught length, which this dialect has not";
   if ((needs & calls) != 0 && !has_calls) return "there are no calls";
-  if ((needs & uploads) != 0 && !has_uploads) return "there are no uploads";
+  if ((needs & uploads) != 0 && !has_uploads) {
+    return is_taught ? "there are no uploads" : "there are no uploads of the taught form in this dialect";
+  }
   if ((needs & bodies) != 0 && !has_bodies) return "no method gives the body back";
   if ((needs & the_root) != 0 && !has_root) return "--root tells where the server stores files";
   return {};
@@ -119,6 +131,8 @@ class ServerRun {
     any_port_ = target_.endpoint.port == 0 && !target_.endpoint.is_unix();
     if (any_port_ && flags.exec.empty()) throw std::invalid_argument("port 0 is for --exec alone");
     target_.timeout = parse_duration("--timeout", flags.timeout);
+    target_.dialect = find_dialect(flags.dialect);
+    speaks_ = spoken(target_.dialect, flags.speaks);
     target_.root = flags.root;
     if (!flags.root.empty() && !std::filesystem::is_directory(flags.root)) {
       throw std::invalid_argument("--root: no folder: " + flags.root);
@@ -132,7 +146,7 @@ class ServerRun {
   /// Throws Gone if nobody is there.
   void run() {
     start_server();
-    Result first = probe(target_, flags_.speaks);
+    Result first = probe(target_, speaks_);
     const bool speaks = first.verdict != Verdict::fail;
     const bool survived = !speaks || lives();
     if (!survived && !child_) {
@@ -152,8 +166,8 @@ class ServerRun {
     const Features& has = target_.features;
     for (std::size_t i = 0; i < cases_.size(); ++i) {
       const ServerCase& one = *cases_[i];
-      const std::string lacks =
-          missing(one.needs, has.calls, has.uploads, has.gives_bodies_back(), !target_.root.empty());
+      const std::string lacks = missing(one.needs, has.calls, has.uploads, has.gives_bodies_back(),
+                                        !target_.root.empty(), target_.dialect.prefixes.front() == PrefixFormat());
       if (!lacks.empty()) {
         report_.add(skipped(one, lacks));
       } else if (!run_one(one, cases_.size() - i - 1)) {
@@ -163,6 +177,22 @@ class ServerRun {
   }
 
  private:
+  // What a server of this dialect may be asked, of what the flag names.
+  static std::vector<std::string> spoken(const Dialect& dialect, std::vector<std::string> speaks) {
+    if (dialect.login != Dialect::Login::none) {
+      throw std::invalid_argument("--dialect: \"" + dialect.name + "\" has a login, which check does not do");
+    }
+    const bool has_uploads = has_taught_uploads(dialect);
+    if (dialect.calls && has_uploads) return speaks;
+    const std::string only = dialect.calls ? "calls" : has_uploads ? "uploads" : "";
+    if (only.empty() || (!speaks.empty() && std::find(speaks.begin(), speaks.end(), only) == speaks.end())) {
+      throw std::invalid_argument("--dialect: \"" + dialect.name + "\" has " +
+                                  (only.empty() ? "neither calls nor uploads" : "no other than " + only) +
+                                  " of the form that check tests");
+    }
+    return {only};
+  }
+
   // False if the run is over.
   bool run_one(const ServerCase& one, std::size_t left) {
     Result result;
@@ -239,7 +269,7 @@ class ServerRun {
     for (;;) {
       try {
         Transcript ignored;
-        Peer peer(connect_to(target_.endpoint, target_.timeout), ignored, deadline);
+        const Peer peer(connect_to(target_.endpoint, target_.timeout), ignored, deadline);
         return;
       } catch (const Gone& gone) {
         if (child_->ended())
@@ -254,6 +284,7 @@ class ServerRun {
   Report& report_;
   Target target_;
   std::vector<const ServerCase*> cases_;
+  std::vector<std::string> speaks_;
   std::optional<Child> child_;
   std::string last_;
   bool any_port_ = false;  // another one for each start: the former may still be in use for a while
@@ -263,6 +294,7 @@ class ClientRun {
  public:
   ClientRun(const CheckFlags& flags, Report& report)
       : flags_(flags), report_(report), cases_(selection(flags, all_client_cases())) {
+    if (flags.dialect != "default") throw std::invalid_argument("--dialect is for servers, not with --listen");
     target_.command = flags.exec;
     target_.timeout = parse_duration("--timeout", flags.timeout);
     target_.patience = parse_duration("--patience", flags.patience);
@@ -396,6 +428,11 @@ void add_check(CLI::App& app, int& exit_code) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"calls", "uploads"}));
+  command
+      ->add_option("--dialect", flags->dialect,
+                   "How the server writes lengths: a name such as big-endian (see framecall dialects), or a TOML "
+                   "file. Uploads are tested only in a dialect whose uploads are those of PROTOCOL.md otherwise")
+      ->capture_default_str();
   command->add_option("--root", flags->root, "The folder where the server stores uploads");
   command->add_option("--result", flags->result, "What calls of a client are answered with, JSON")
       ->capture_default_str();

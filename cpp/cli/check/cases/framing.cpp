@@ -39,7 +39,7 @@ void split_every_byte(ServerTrial& trial) {
 }
 
 void split_prefix(ServerTrial& trial) {
-  for (const std::size_t cut : {std::size_t{1}, std::size_t{2}, std::size_t{3}}) {
+  for (std::size_t cut = 1; cut < trial.dialect().prefixes.front().width; ++cut) {
     for (const Message& message : trial.samples()) {
       Peer peer = trial.connect();
       peer.send_cut(message.bytes(), {cut}, apart);
@@ -52,7 +52,8 @@ void split_header(ServerTrial& trial) {
   for (int place = 0; place < 4; ++place) {
     for (const Message& message : trial.samples()) {
       Peer peer = trial.connect();
-      const std::size_t cuts[] = {4, 5, 4 + message.header.size() / 2, message.head_size() - 1};
+      const std::size_t begin = message.prefix_size();
+      const std::size_t cuts[] = {begin, begin + 1, begin + message.header.size() / 2, message.head_size() - 1};
       peer.send_cut(message.bytes(), {cuts[place]}, apart);
       trial.settle(peer, {&message, 1});
     }
@@ -193,7 +194,7 @@ constexpr ServerCase all_framing_cases[] = {
      "read 4 bytes, struct.unpack('<i'), the header, then body_size (or file_size) bytes", one_write},
     {"framing/without-body", Level::framing, nothing, "a frame whose body has no bytes", "1: nothing at all for B = 0",
      "do not call recv for a body of 0 bytes: it waits for ever", without_body},
-    {"framing/split-prefix", Level::framing, nothing, "the 4 bytes of length in two pieces, cut at 1, 2 and 3",
+    {"framing/split-prefix", Level::framing, nothing, "the bytes of the length in two pieces, cut at each place",
      "1: TCP may cut the stream anywhere; a receiver must not rely on any boundary", loop_for_four, split_prefix},
     {"framing/split-header", Level::framing, nothing,
      "cut behind the length, behind the first byte of the header, in its middle, before its last byte",

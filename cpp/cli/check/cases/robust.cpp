@@ -7,8 +7,8 @@ namespace {
 
 // The places of a frame: in its length, its header, its body.
 std::vector<std::size_t> places(const Message& message, int part) {
-  if (part == 0) return {1, 3};
-  if (part == 1) return {4, message.head_size() - 1};
+  if (part == 0) return {1, message.prefix_size() - 1};
+  if (part == 1) return {message.prefix_size(), message.head_size() - 1};
   return {message.head_size(), message.head_size() + 1500};
 }
 
@@ -132,7 +132,7 @@ void other_protocol(ServerTrial& trial) {
 
 void behind_refusal(ServerTrial& trial) {
   Peer peer = trial.connect();
-  std::string bytes = head_of("hello");
+  std::string bytes = trial.head_of("hello");
   std::vector<Message> messages = trial.samples("behind a frame that is none");
   for (const Message& message : messages) bytes += message.bytes();
   peer.send(bytes);
@@ -150,7 +150,7 @@ void behind_refusal(ServerTrial& trial) {
 void refusal_survives(ServerTrial& trial) {
   Peer peer = trial.connect();
   peer.hold_back();
-  peer.send(prefix_of(0) + pattern(200000));
+  peer.send(trial.prefix_of(1) + pattern(200000));
   sleep_until(Clock::now() + milliseconds(50));
   const std::string came = peer.read_to_end("an error reply and the end of the connection");
   if (came.empty()) {

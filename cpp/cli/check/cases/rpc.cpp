@@ -62,7 +62,7 @@ void silent_notification(ServerTrial& trial) {
   const Message call = trial.call("behind the notifications");
   peer.send(notification(trial, "").bytes() + notification(trial, "with a body").bytes() +
             notification(trial, "x", "framecall-check-nowhere").bytes() +
-            head_of(R"({"method": "rpc.cancel", "params": {"id": "no such call"}})") + call.bytes());
+            trial.head_of(R"({"method": "rpc.cancel", "params": {"id": "no such call"}})") + call.bytes());
   trial.settle(peer, {&call, 1});
 }
 
@@ -100,6 +100,7 @@ void bad_request(ServerTrial& trial, const std::string& header, const std::strin
                  std::initializer_list<int> codes) {
   Peer peer = trial.connect();
   Message call;
+  call.format = trial.dialect().prefixes.front();
   call.header = header;
   call.id = id;
   peer.send(call.bytes());
@@ -144,10 +145,10 @@ void version_absent(ServerTrial& trial) {
 }
 
 void reply_where_request(ServerTrial& trial) {
-  trial.refuses(head_of(R"({"jsonrpc": "2.0", "id": 1, "result": null})"), {-32600}, "a reply");
+  trial.refuses(trial.head_of(R"({"jsonrpc": "2.0", "id": 1, "result": null})"), {-32600}, "a reply");
 }
 void batch(ServerTrial& trial) {
-  trial.refuses(head_of(R"([{"jsonrpc": "2.0", "id": 1, "method": "echo"}])"), {-32600}, "an array of requests");
+  trial.refuses(trial.head_of(R"([{"jsonrpc": "2.0", "id": 1, "method": "echo"}])"), {-32600}, "an array of requests");
 }
 
 void reply_form(ServerTrial& trial) {
@@ -288,6 +289,7 @@ void parts_refused(ServerTrial& trial) {
   Peer peer = trial.connect();
   const Message call = trial.call("", R"(, "more": true)"), next = trial.call();
   Message part;
+  part.format = call.format;
   part.header = R"({"id": )" + call.id + R"(, "item": 1, "body_size": 3})";
   part.body = "end";
   peer.send(call.bytes() + part.bytes() + next.bytes());

@@ -148,7 +148,14 @@ std::filesystem::path beside_root(const ServerTrial& trial, const std::string& n
   return trial.root().empty() ? std::filesystem::path() : std::filesystem::path(trial.root()) / name;
 }
 
+// Some dialects take the last part of a path.
+void names_are_no_paths(const ServerTrial& trial) {
+  if (trial.dialect().last_path_part) throw Skip{"in the dialect the last part of a path is the name, for uploads too"};
+}
+
 void name_up(ServerTrial& trial) {
+  names_are_no_paths(trial);
+
   const std::string name = "../" + trial.new_name();
   bad_name(trial, "\"" + name + "\"", "the name " + name, beside_root(trial, name));
 }
@@ -157,11 +164,15 @@ void name_dots(ServerTrial& trial) {
   bad_name(trial, R"(".")", "the name .");
 }
 void name_absolute(ServerTrial& trial) {
+  names_are_no_paths(trial);
+
   const std::string name = (std::filesystem::temp_directory_path() / trial.new_name()).string();
   bad_name(trial, dump_json(Json(name)), "the name " + name,
            trial.root().empty() ? std::filesystem::path() : std::filesystem::path(name));
 }
 void name_with_slash(ServerTrial& trial) {
+  names_are_no_paths(trial);
+
   const std::string name = trial.new_name();
   bad_name(trial, "\"" + name + "/x\"", "the name " + name + "/x");
   bad_name(trial, "\"./" + name + "\"", "the name ./" + name, beside_root(trial, name));
@@ -182,8 +193,8 @@ void name_no_string(ServerTrial& trial) {
 
 void missing_key(ServerTrial& trial) {
   const std::string name = trial.new_name();
-  trial.refuses(head_of("{\"file_name\": \"" + name + "\"}"), {-32600}, "a name without a size");
-  trial.refuses(head_of(R"({"file_size": 0})"), {-32600}, "a size without a name");
+  trial.refuses(trial.head_of("{\"file_name\": \"" + name + "\"}"), {-32600}, "a name without a size");
+  trial.refuses(trial.head_of(R"({"file_size": 0})"), {-32600}, "a size without a name");
 }
 
 void cut_off(ServerTrial& trial) {
