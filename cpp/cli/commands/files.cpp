@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <functional>
@@ -40,7 +41,7 @@ Json value_of(const FileInfo& file) { return {{"name", file.name}, {"size", file
 void print_list(FileClient& client, const FilesFlags& flags) {
   int width = 1;
   const char* separator = "[";
-  client.list(flags.prefix, [&](const std::vector<FileInfo>& files) {
+  const std::uint64_t left_out = client.list(flags.prefix, [&](const std::vector<FileInfo>& files) {
     for (const FileInfo& file : files) width = std::max(width, static_cast<int>(std::to_string(file.size).size()));
     for (const FileInfo& file : files) {
       if (flags.json) {
@@ -55,6 +56,10 @@ void print_list(FileClient& client, const FilesFlags& flags) {
     if (std::fflush(stdout) != 0) throw std::runtime_error("cannot write to stdout");
   });
   if (flags.json) std::printf("%s]\n", *separator == '[' ? "[" : "");
+  if (left_out > 0) {
+    complain("note: the list leaves out " + std::to_string(left_out) +
+             (left_out == 1 ? " file whose name is" : " files whose names are") + " not UTF-8 on the server");
+  }
 }
 
 void print_one(FileClient& client, const std::string& name, const FilesFlags& flags) {

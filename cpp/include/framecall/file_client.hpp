@@ -77,8 +77,9 @@ class FileClient {
 
   /// All files whose names begin with `prefix`, sorted bytewise. Throws ProtocolError above 64 MiB of them.
   std::vector<FileInfo> list(std::string_view prefix = {});
-  /// The same page by page, in the memory of one page.
-  void list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page);
+  /// The same page by page, in the memory of one page. Returns how many files the server left out because their names are not
+  /// UTF-8.
+  std::uint64_t list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page);
   FileInfo stat(std::string_view name);
   /// How many bytes of a cut-off put the server has; 0: none.
   std::uint64_t partial(std::string_view name);

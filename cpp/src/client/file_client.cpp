@@ -449,8 +449,9 @@ Transfer FileClient::read(std::string_view name, const std::function<void(std::s
   return implementation_->read(name, options, [](const Result&, std::uint64_t) {}, sink);
 }
 
-void FileClient::list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page) {
+std::uint64_t FileClient::list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page) {
   std::string after;
+  std::uint64_t left_out = 0;
   for (bool more = true; more;) {
     const Json value = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
     const Result page(value, implementation_->where());
@@ -464,8 +465,10 @@ void FileClient::list(std::string_view prefix, const std::function<void(std::vec
       if (next <= after || files.empty()) page.wrong("\"next\" does not go on behind " + in_quotes(after));
       after = std::move(next);
     }
+    if (page.has("left_out")) left_out = page.size("left_out");  // of all pages
     on_page(std::move(files));
   }
+  return left_out;
 }
 
 std::vector<FileInfo> FileClient::list(std::string_view prefix) {
