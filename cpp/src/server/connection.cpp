@@ -421,7 +421,7 @@ Connection::Turn Connection::process() {
   } catch (const ProtocolError& error) {
     const std::string surplus = conversation_ ? conversation_->surplus(decoder_.offset()) : std::string();
     if (error.code() == ErrorCode::data_loss) {
-      log(LogLevel::warning, "the peer went away" + progress() + surplus);
+      log(level_of_loss(), "the peer went away" + progress() + surplus);
       close();
       return Turn::closed;
     }
@@ -701,9 +701,14 @@ void Connection::begin_to_leave(const std::string& why) {
   loop_.leaving.touch(leaving_, loop_.now);
 }
 
+// A caller may break off a stream.
+LogLevel Connection::level_of_loss() const {
+  return calls_.has_streamed() && !conversation_ ? LogLevel::info : LogLevel::warning;
+}
+
 Connection::Turn Connection::lost(int errno_value) {
   if (!decoder_.idle() || !out_.empty()) {
-    log(LogLevel::warning, "the peer went away (" + std::generic_category().message(errno_value) + ")" + progress());
+    log(level_of_loss(), "the peer went away (" + std::generic_category().message(errno_value) + ")" + progress());
   }
   close();
   return Turn::closed;

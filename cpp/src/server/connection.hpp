@@ -160,6 +160,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void refuse(ErrorCode code, const std::string& message, const std::string& data = {});
   void refuse(const CallError& error) { refuse(error.code(), error.what(), error.data()); }
+  LogLevel level_of_loss() const;
   Turn lost(int errno_value);
   Turn at_end();
   void flush();

@@ -356,6 +356,7 @@ std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const
   return begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
     if (!method.writes_json) pending->checked = &method;
     if (method.streams) {
+      has_streamed_ = true;
       pending->place = std::move(place);
       ++streams_;
       open_stream(pending, head.stream, open);

@@ -66,6 +66,8 @@ class Calls {
   std::size_t memory() const { return under_way_ + (receiving_ ? receiving_->memory() : 0); }
   std::size_t under_way() const { return under_way_; }
   bool receiving() const { return receiving_ != nullptr; }
+  /// There was a stream: a caller may break one off.
+  bool has_streamed() const { return has_streamed_; }
   /// When the last answer was given, by the loop's clock.
   std::int64_t last_answer() const { return last_answer_; }
   /// Bytes are to be sent, or were sent.
@@ -184,7 +186,7 @@ class Calls {
   // File methods that open a file to send, or read one or a folder to its end: one at a time.
   std::unique_ptr<std::deque<Work>> file_work_;
   bool file_work_runs_ = false;
-  bool writers_wait_ = false;
+  bool writers_wait_ = false, has_streamed_ = false;
   std::int64_t last_answer_ = std::numeric_limits<std::int64_t>::min() / 2;  // long ago
   std::shared_ptr<Connection> self_;                                         // lives as long as somebody may answer
 };

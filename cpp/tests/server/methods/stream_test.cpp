@@ -231,6 +231,22 @@ TEST(Streams, hold_back_a_caller_that_is_faster_than_the_handler) {
   EXPECT_EQ(peer.receive_all(), result("1", "40000000"));
 }
 
+TEST(Streams, that_a_caller_breaks_off_are_logged_as_information) {
+  Streaming server;
+  Peer closing(server.tcp), resetting(server.tcp);
+  int count = 0;
+  for (Peer* peer : {&closing, &resetting}) {
+    peer->send(request(R"({"id": 1, "method": "wait", "more": true})") + std::string("\x20\0", 2));
+    EXPECT_TRUE(server.wait_until(server.begun, ++count));
+  }
+  closing.close();
+  EXPECT_TRUE(server.log.wait_for("info: 127.0.0.1:"));
+  resetting.reset();
+  EXPECT_TRUE(server.log.wait_for("the peer went away (Connection reset by peer), inside a message"));
+  EXPECT_EQ(server.log.count("info: "), 2u);
+  EXPECT_EQ(server.log.count("warning: "), 0u);
+}
+
 TEST(Streams, hold_back_a_handler_that_is_faster_than_the_caller) {
   Streaming server;
   Peer peer(server.unix_socket);
