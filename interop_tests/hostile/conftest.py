@@ -1,4 +1,5 @@
 """Servers to be attacked."""
+import contextlib
 import os
 import sys
 
@@ -11,27 +12,31 @@ import victims  # noqa: E402
 
 
 @pytest.fixture
-def victim(serve, program):
-    """victim(*flags) -> `framecall serve` in a bounded address space, killed when it runs away."""
-    guards = []
+def guard():
+    """guard(server) -> the server, killed when it runs away before the test ends."""
+    with contextlib.ExitStack() as guards:
+        def start(server):
+            guards.enter_context(victims.guarded(server))
+            return server
 
-    def start(*flags, **options):
-        if not processes.is_sanitized(program):
-            options.setdefault("preexec_fn", victims.limited)
-        server = serve(*flags, **options)
-        guards.append(victims.guarded(server))
-        guards[-1].__enter__()
-        return server
-
-    yield start
-    for guard in guards:
-        guard.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture
-def python_victim(tmp_path, request):
+def victim(serve, program, guard):
+    """victim(*flags) -> `framecall serve` in a bounded address space, killed when it runs away."""
+    def start(*flags, **options):
+        if not processes.is_sanitized(program):
+            options.setdefault("preexec_fn", victims.limited)
+        return guard(serve(*flags, **options))
+
+    return start
+
+
+@pytest.fixture
+def python_victim(tmp_path, request, guard):
     """python_victim(**keywords) -> a victims.PythonServer; it must end with 0 on SIGTERM."""
-    servers, guards = [], []
+    servers = []
     request.node.started_servers = servers
 
     def start(**keywords):
@@ -39,13 +44,9 @@ def python_victim(tmp_path, request):
                                       tmp_path / ("python-%d.log" % len(servers)), *keywords.items(),
                                       env=processes.clean_environment(), preexec_fn=victims.limited)
         servers.append(server)
-        guards.append(victims.guarded(server))
-        guards[-1].__enter__()
-        return server
+        return guard(server)
 
     yield start
-    for guard in guards:
-        guard.__exit__(None, None, None)
     for server in servers:
         server.stop()
 

@@ -479,24 +479,14 @@ asio::awaitable<void> expect_unavailable(AsyncClient& client) {
 
 // It may be what has ended the server.
 TEST(AsyncClient, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
-  PeerListener listener;
-  std::atomic<int> carried_out = 0;
-  Background peers([&] {
-    for (;;) {
-      Peer lost = listener.accept();
-      if (lost.receive_some().empty()) return;  // the test is over
-      ++carried_out;
-    }
-  });
+  const LosingServers servers(1);
   ClientOptions options;
   options.backoff = 100ms;
   options.attempts = 10;
   const auto start = std::chrono::steady_clock::now();
-  run(listener.endpoint(), expect_unavailable, options);
-  EXPECT_EQ(carried_out, 2);
+  run(servers.endpoints()[0], expect_unavailable, options);
+  EXPECT_EQ(servers.requests(), 2);
   EXPECT_GE(std::chrono::steady_clock::now() - start, 50ms);
-  Peer(listener.endpoint()).half_close();
-  peers.join();
 }
 
 // A listener with no room for another connection until accept_all().

@@ -472,34 +472,21 @@ TEST(Client, sends_idempotent_calls_again) {
 
 // It may be what has ended the servers.
 TEST(Client, sends_an_idempotent_call_twice_at_most_and_pauses_in_between) {
-  PeerListener listeners[3];
-  std::atomic<int> carried_out = 0;
-  std::vector<Background> peers;
-  for (PeerListener& listener : listeners) {
-    peers.emplace_back([&] {
-      for (;;) {
-        Peer lost = listener.accept();
-        if (lost.receive_some().empty()) return;  // the test is over
-        ++carried_out;
-      }
-    });
-  }
+  const LosingServers servers(3);
   ClientOptions options;
   options.backoff = 100ms;
   options.attempts = 10;
-  Client client({listeners[0].endpoint(), listeners[1].endpoint(), listeners[2].endpoint()}, options);
+  Client client(servers.endpoints(), options);
   CallOptions idempotent;
   idempotent.idempotent = true;
   const auto start = std::chrono::steady_clock::now();
   EXPECT_THROW(client.call("x", nullptr, idempotent), UnavailableError);
-  EXPECT_EQ(carried_out, 2);
+  EXPECT_EQ(servers.requests(), 2);
   EXPECT_GE(std::chrono::steady_clock::now() - start, 50ms);
   Pipeline pipeline = client.pipeline();
   pipeline.add("x");
   EXPECT_THROW(pipeline.run(idempotent), UnavailableError);
-  EXPECT_EQ(carried_out, 4);
-  for (PeerListener& listener : listeners) Peer(listener.endpoint()).half_close();
-  for (Background& peer : peers) peer.join();
+  EXPECT_EQ(servers.requests(), 4);
 }
 
 TEST(Client, goes_elsewhere_when_it_is_told_to) {

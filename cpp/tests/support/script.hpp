@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -10,6 +13,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "framecall/error.hpp"
 #include "framecall/wire/dialect.hpp"
@@ -43,6 +47,37 @@ class Script {
   PeerListener listener_;
   std::string problem_;
   std::thread thread_;
+};
+
+/// Servers that close each connection once a request has come, as if it had ended them.
+class LosingServers {
+ public:
+  explicit LosingServers(std::size_t count) : listeners_(count) {
+    for (PeerListener& listener : listeners_) {
+      threads_.emplace_back([this, &listener] {
+        for (;;) {
+          Peer lost = listener.accept();
+          if (lost.receive_some().empty()) return;  // the test is over
+          ++requests_;
+        }
+      });
+    }
+  }
+  ~LosingServers() {
+    for (PeerListener& listener : listeners_) Peer(listener.endpoint()).half_close();
+    for (Background& thread : threads_) thread.join();
+  }
+  std::vector<Endpoint> endpoints() const {
+    std::vector<Endpoint> all;
+    for (const PeerListener& listener : listeners_) all.push_back(listener.endpoint());
+    return all;
+  }
+  int requests() const { return requests_; }
+
+ private:
+  std::deque<PeerListener> listeners_;
+  std::atomic<int> requests_{0};
+  std::vector<Background> threads_;
 };
 
 /// The header of the next frame of a little-endian dialect.
