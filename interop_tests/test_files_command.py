@@ -122,6 +122,19 @@ def test_many_in_parallel(serve, run, tmp_path):
     assert summary["files_stored"] == 40 and server.names() == ["f%02d" % n for n in range(40)]
 
 
+def test_ls_notes_names_that_are_not_utf8(serve, run):
+    server = serve("--quiet")
+    for name in [b"a", b"caf\xe9", b"na\xefve"]:
+        with open(os.path.join(os.fsencode(server.root), name), "w"):
+            pass
+    listed, note = run("ls", server.address)
+    assert listed == b"a\n"
+    assert "the list leaves out 2 files whose names are not UTF-8 on the server" in note
+    assert run("ls", server.address, "caf", "--json")[0] == b"[]\n"
+    assert "leaves out 1 file whose name is not UTF-8" in run("ls", server.address, "caf")[1]
+    assert run("ls", server.address, "a") == (b"a\n", "")
+
+
 def test_lists(serve, run, tmp_path):
     server = serve()
     for name, body in [("b", b"x" * 1000), ("a1", b""), ("a2", b"12")]:
