@@ -268,4 +268,16 @@ std::string peer_name(const sockaddr_storage& address) {
   return "unix";
 }
 
+std::string peer_network(std::string_view peer) {
+  const std::string host(peer.substr(0, peer.rfind(':')));
+  in6_addr address{};
+  if (!host.starts_with('[') || ::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &address) != 1)
+    return host;
+  if (IN6_IS_ADDR_V4MAPPED(&address) || IN6_IS_ADDR_LOOPBACK(&address)) return host;
+  std::fill(address.s6_addr + 8, address.s6_addr + sizeof address.s6_addr, std::uint8_t{0});
+  char text[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(AF_INET6, &address, text, sizeof text);
+  return std::string("[").append(text).append("]/64");
+}
+
 }  // namespace framecall

@@ -64,6 +64,9 @@ Endpoint connected_endpoint(int socket, const std::string& shown);
 
 /// A peer's address for messages; "unix" for the other end of a Unix socket.
 std::string peer_name(const sockaddr_storage& address);
+/// Whose share a peer_name() counts for: the IPv4 address, or the IPv6 network of 64 bits, all addresses of which one machine can
+/// have.
+std::string peer_network(std::string_view peer);
 
 /// sendfile() has no MSG_NOSIGNAL: keep the SIGPIPE of a lost peer from this thread, and from the program.
 class WithoutSigpipe {

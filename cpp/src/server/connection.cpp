@@ -28,11 +28,10 @@ CallError login_required() { return CallError(ErrorCode::unauthenticated, "the l
 
 // Of the address that has a share of the threads: of none for Unix sockets, and for this machine's own address, from which
 // a proxy brings the connections of many peers.
-std::uint16_t shared_address_size(std::string_view peer) {
-  const std::size_t colon = peer.rfind(':');
-  if (colon == std::string_view::npos) return 0;
-  const std::string_view address = peer.substr(0, colon);
-  return address == "127.0.0.1" || address == "[::1]" ? 0 : static_cast<std::uint16_t>(colon);
+std::string shared_network(std::string_view peer) {
+  if (peer.rfind(':') == std::string_view::npos) return {};
+  std::string network = peer_network(peer);
+  return network == "127.0.0.1" || network == "[::1]" ? std::string() : network;
 }
 
 bool would_block(int errno_value) {
@@ -53,7 +52,7 @@ Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor stream, C
                                                                      : Mode::undecided),
       decoder_(loop.state.options.max_header, loop.state.options.dialect),
       id_(loop.state.next_connection++),
-      address_size_(shared_address_size(peer_)),
+      network_(shared_network(peer_)),
       admitted_(loop.state.options.dialect.login == Dialect::Login::none) {
   loop_.connection_opened();
 }

@@ -14,6 +14,7 @@
 #include "framecall/wire/buffer.hpp"
 #include "framecall/wire/frame.hpp"
 #include "net/send_queue.hpp"
+#include "net/sockets.hpp"
 #include "server/event_loop.hpp"
 #include "server/sessions/call_session.hpp"
 
@@ -115,12 +116,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void log(LogLevel level, const std::string& text);
   /// The address of the peer, for messages.
   const std::string& peer() const { return peer_; }
-  /// The same without its port.
-  std::string host() const { return peer_.substr(0, peer_.rfind(':')); }
+  /// Whose attempts and commands are counted.
+  std::string network() const { return peer_network(peer_); }
   /// Whose work it is that this connection queues.
   WorkOrigin work_origin() {
     queues_work_ = true;
-    return {id_, std::string_view(peer_).substr(0, address_size_)};
+    return {id_, network_};
   }
 
  private:
@@ -197,7 +198,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t body_mark_ = 0;       // place in the stream where the rate of a body is measured from
   std::uint64_t accounted_ = 0;       // bytes of the server's memory that are in use here
   int quiet_rounds_ = 0;              // without data, of what may be one byte of text
-  const std::uint16_t address_size_;  // of the address in peer_ that has a share, see work_origin()
+  const std::string network_;         // that has a share, see work_origin()
   std::uint8_t messages_ = 0;         // since the clock was looked at
   std::uint32_t longest_header_ = 0;  // see longest_header(), which is asked for with every reply
   bool open_ = true;

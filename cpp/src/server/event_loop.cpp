@@ -216,11 +216,7 @@ void EventLoop::gather(std::vector<Work>& turns) {
 }
 
 void EventLoop::guarded(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const std::exception& error) {
-    state.report("event loop", error.what());
-  }
+  guarded(work, [this](const char* what) { state.report("event loop", what); });
 }
 
 // The last guard. Everything that a peer can cause is caught where the connection is known that has to close.

@@ -247,6 +247,19 @@ class EventLoop {
   void touched(std::shared_ptr<Connection> connection) { touched_.push_back(std::move(connection)); }
   /// Runs it; what it throws is logged.
   void guarded(const std::function<void()>& work);
+  /// Runs it; `report` gets the text of what it throws, and may fail, too.
+  template <class Function, class Report>
+  static void guarded(const Function& work, const Report& report) {
+    try {
+      try {
+        work();
+      } catch (const std::exception& error) {
+        report(error.what());
+      }
+    } catch (const std::exception&) {
+      // There is no memory for the report, either.
+    }
+  }
   /// For the next part of a body on its way to a file.
   char* file_block();
 

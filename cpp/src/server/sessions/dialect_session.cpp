@@ -314,10 +314,11 @@ void Conversation::send_file(const std::string& name) {
   FileStore& files = files_of(connection_.options());
   const std::string wanted = last_part(dialect_, name);
   const bool with_checksum = dialect_.checksum_place != Dialect::ChecksumPlace::none;
-  const auto work = [&files, wanted, with_checksum, result] {
+  stop_ = std::stop_source();
+  const auto work = [&files, wanted, with_checksum, result, stop = stop_.get_token()] {
     try {
       result->file.emplace(files.open(wanted));
-      if (with_checksum) result->checksum = digest_of_file(DigestKind::md5, result->file->descriptor());
+      if (with_checksum) result->checksum = digest_of_file(DigestKind::md5, result->file->descriptor(), stop);
     } catch (const CallError& error) {  // asked for in vain: an answer of the dialect, not a refusal
       result->problem = error.what();
     }
@@ -377,7 +378,7 @@ void Conversation::log_in() {
   auto done = [this, user = user_, resume = connection_.pause()](bool good) {
     resume([this, user, good] { end_login(user, good); });
   };
-  connection_.state().logins->submit(connection_.host(), connection_.weak_from_this(), std::move(check),
+  connection_.state().logins->submit(connection_.network(), connection_.weak_from_this(), std::move(check),
                                      std::move(done));
 }
 
@@ -415,9 +416,10 @@ void Conversation::run_command(const std::string& line) {
     send_output(*text);
     return;
   }
-  connection_.state().commands->run(connection_.host(), line, [this, resume = connection_.pause()](std::string output) {
-    resume([this, output = std::move(output)] { send_output(output); });
-  });
+  connection_.state().commands->run(connection_.network(), line,
+                                    [this, resume = connection_.pause()](std::string output) {
+                                      resume([this, output = std::move(output)] { send_output(output); });
+                                    });
 }
 
 void Conversation::send_output(std::string_view output) {
@@ -512,6 +514,7 @@ std::string Conversation::surplus_of_message() const {
 void Conversation::abandon() {
   upload_.reset();
   digest_.reset();
+  stop_.request_stop();
 }
 
 }  // namespace framecall

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -68,11 +69,12 @@ class Conversation {
   std::string argument_, user_, password_;
   std::optional<FileStore::Upload> upload_;
   std::optional<Digest> digest_;
-  std::uint64_t size_ = 0;          // of the file that is announced
-  std::string checksum_, trailer_;  // as announced; as it came behind the body
-  std::string message_, body_;      // of a message that is answered with itself
-  std::string last_file_;           // that was uploaded
-  std::uint64_t last_end_ = 0;      // where in the stream the last message ended
+  std::uint64_t size_ = 0;                   // of the file that is announced
+  std::string checksum_, trailer_;           // as announced; as it came behind the body
+  std::string message_, body_;               // of a message that is answered with itself
+  std::string last_file_;                    // that was uploaded
+  std::uint64_t last_end_ = 0;               // where in the stream the last message ended
+  std::stop_source stop_{std::nostopstate};  // of a sum that a thread makes
 };
 
 }  // namespace framecall

@@ -149,20 +149,10 @@ void UdpService::answer_some() {
                                      reinterpret_cast<sockaddr*>(&sender.address), &sender.size);
     if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (count < 0) continue;  // mostly ICMP: the receiver of an earlier answer is gone
-    guarded([&] { answer({loop_.input.get(), static_cast<std::size_t>(count)}, sender); });
-  }
-}
-
-// No exception ends the loop: what fails here is one datagram that gets no answer.
-template <class Function>
-void UdpService::guarded(const Function& function) noexcept {
-  try {
-    try {
-      function();
-    } catch (const std::exception& error) {
-      if (drop()) log_dropped(error.what());
-    }
-  } catch (...) {  // what is no std::exception, or no memory for the line
+    loop_.guarded([&] { answer({loop_.input.get(), static_cast<std::size_t>(count)}, sender); },
+                  [this](const char* why) {
+                    if (drop()) log_dropped(why);
+                  });
   }
 }
 
@@ -340,9 +330,8 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
       return;
     }
     // Each datagram is a connection of its own, and so takes its turn with others of its address.
-    const std::string peer(request.peer());
-    const WorkOrigin origin{loop_.state.next_connection++, std::string_view(peer).substr(0, peer.find_last_of(':')),
-                            true};
+    const std::string network = peer_network(request.peer());
+    const WorkOrigin origin{loop_.state.next_connection++, network, true};
     if (method.where == Method::Where::batch) {
       loop_.state.batch_calls.push(origin, Work([&method, request = std::move(request), later]() mutable {
                                      method.later(std::move(request), later, nullptr);

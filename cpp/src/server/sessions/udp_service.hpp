@@ -50,8 +50,6 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
   enum class Kind : std::uint8_t { call, reply, text };
 
   void answer_some();
-  template <class Function>
-  void guarded(const Function& function) noexcept;
   void answer(std::string_view datagram, const Sender& sender);
   void answer_text(std::string_view datagram, const Sender& sender);
   bool is_own(std::string_view datagram) const;
