@@ -17,34 +17,11 @@ import framecall.aio
 import pytest
 from serving import ENDLESS, answering, make_endless_server, make_server, serving
 
-try:
-    import uvloop
-except ImportError:  # there is none for the newest Pythons
-    uvloop = None
-
-LOOPS = ["asyncio"] + (["uvloop"] if uvloop else [])
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with make_server(root=tmp_path_factory.mktemp("root")) as server:
         yield server
-
-
-@pytest.fixture(params=LOOPS)
-def run(request):
-    """asyncio.run(), with either loop."""
-
-    def run(coroutine):
-        loop = uvloop.new_event_loop() if request.param == "uvloop" else asyncio.new_event_loop()
-        try:
-            return loop.run_until_complete(asyncio.wait_for(coroutine, 120))
-        finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-
-    return run
 
 
 def descriptors():
@@ -77,6 +54,28 @@ def test_calls(server, run):
             await client.call("add", 1)
 
     run(main())
+
+
+def test_what_was_sent_before_close_leaves(run):
+    """A notification beside a call under way waits for the end of the loop's turn."""
+
+    async def main(listener):
+        async with framecall.aio.Client(f"127.0.0.1:{listener.getsockname()[1]}") as client:
+            call = asyncio.ensure_future(client.call("wait"))
+            loop = asyncio.get_running_loop()
+            connection, _ = await loop.run_in_executor(None, listener.accept)
+            connection.settimeout(60)
+            stream = connection.makefile("rb")
+            await loop.run_in_executor(None, stream.read, 10)
+            await client.notify("last words")
+        with pytest.raises(framecall.UnavailableError):
+            await call
+        with connection, stream:
+            return await loop.run_in_executor(None, stream.read)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        assert b"last words" in run(main(listener))
 
 
 def test_large_bodies(server, run):

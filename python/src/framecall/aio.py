@@ -209,6 +209,8 @@ class Client(_core.AsyncClient):
         self._files.close()
         sessions = list(self._sessions)
         for session in sessions:
+            if not session.transport.is_closing():
+                session.flush()  # what was begun in this turn of the loop
             session.transport.close()
         for session in sessions:
             await asyncio.wait([session.ended], timeout=1)  # TLS says goodbye; nobody waits for long
