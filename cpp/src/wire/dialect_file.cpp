@@ -607,11 +607,13 @@ Dialect shipped_dialect(const std::pair<std::string_view, std::string_view>& shi
 [[noreturn]] void fail_unknown(std::string_view name, std::string_view but) {
   std::string text = quoted_value(name).append(" is ").append(but);
   const char* separator = ": ";
+  std::vector<std::string_view> names;
   for (const auto& shipped : shipped_texts()) {
     text.append(separator).append(shipped.first);
     separator = ", ";
+    names.push_back(shipped.first);
   }
-  throw std::invalid_argument(text);
+  throw std::invalid_argument(text.append(suggestion(name, names)));
 }
 
 }  // namespace

@@ -546,6 +546,13 @@ TEST(ShippedDialects, an_unknown_name_lists_the_known_ones) {
   } catch (const std::invalid_argument& error) {
     EXPECT_EQ(error.what(), "\"no such\\x0adialect\" is neither a file nor one of the shipped dialects: " + known);
   }
+  try {
+    find_dialect("big-endain");
+    FAIL();
+  } catch (const std::invalid_argument& error) {
+    EXPECT_EQ(error.what(), "\"big-endain\" is neither a file nor one of the shipped dialects: " + known +
+                                "; did you mean \"big-endian\"?");
+  }
 }
 
 // The settings that a mistake in `table` (or, when that is empty, in the file) is told.
