@@ -33,6 +33,11 @@ std::string metadata_text(const Json& metadata) {
   return metadata.empty() ? std::string() : dump_json(metadata);
 }
 
+std::size_t longest_header_sent(std::uint32_t max_header, const PrefixFormat& prefix) {
+  const std::size_t most = framecall::longest_header_sent(max_header);
+  return prefix == PrefixFormat() ? most : std::min(most, longest_header(prefix));
+}
+
 }  // namespace
 
 ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
@@ -76,7 +81,8 @@ std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, 
   frame.reserve(usual_head_size + method_.size() + params_.size() + metadata_.size() + digest_.size() + layout_.size());
   frame.append(4, '\0');
   write_call(frame, head, body_size_);
-  const std::size_t size = frame.size() - 4, most = longest_header_sent(max_header_);
+  const std::size_t size = frame.size() - 4;
+  const std::size_t most = longest_header_sent(max_header_, prefix);
   if (size > most) {
     const bool metadata = metadata_.size() > params_.size();
     throw std::invalid_argument(
@@ -92,7 +98,7 @@ std::string item_head(std::string_view id, const Part& part, bool more, std::uin
                       const PrefixFormat& prefix) {
   std::string header;
   write_part(header, id, "item", part, more);
-  const std::size_t most = longest_header_sent(max_header);
+  const std::size_t most = longest_header_sent(max_header, prefix);
   if (header.size() > most) {
     throw std::invalid_argument(header_too_large("item", part.value.size(), header.size(), most));
   }

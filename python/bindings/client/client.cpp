@@ -10,6 +10,7 @@
 #include "framecall/client.hpp"
 #include "framecall/endpoint.hpp"
 #include "json/json_python.hpp"
+#include "types/decoder.hpp"
 #include "types/gil.hpp"
 
 namespace framecall::python {
@@ -169,13 +170,13 @@ CallOptions make_options(PyObject* timeout, PyObject* metadata, const std::strin
 
 ClientArguments::ClientArguments(PyObject* arguments, PyObject* named, const char* format) {
   static const char* names[] = {"address",  "timeout",    "attempts", "backoff", "max_backoff",
-                                "max_idle", "max_header", "max_body", nullptr};
-  PyObject *timeout = nullptr, *backoff = nullptr, *max_backoff = nullptr;
+                                "max_idle", "max_header", "max_body", "dialect", nullptr};
+  PyObject *timeout = nullptr, *backoff = nullptr, *max_backoff = nullptr, *dialect = nullptr;
   Py_ssize_t attempts = options.attempts, max_idle = static_cast<Py_ssize_t>(options.max_idle),
              max_header = options.max_header;
   long long max_body = static_cast<long long>(options.max_body);
   if (PyArg_ParseTupleAndKeywords(arguments, named, format, const_cast<char**>(names), &address, &timeout, &attempts,
-                                  &backoff, &max_backoff, &max_idle, &max_header, &max_body) == 0) {
+                                  &backoff, &max_backoff, &max_idle, &max_header, &max_body, &dialect) == 0) {
     throw PyError();
   }
   const auto in_range = [](const char* name, long long value, long long least, long long most) {
@@ -192,6 +193,7 @@ ClientArguments::ClientArguments(PyObject* arguments, PyObject* named, const cha
   options.max_idle = static_cast<std::size_t>(in_range("max_idle", max_idle, 0, 100000));
   options.max_header = static_cast<std::uint32_t>(in_range("max_header", max_header, 2, (1 << 24) - 1));
   options.max_body = static_cast<std::uint64_t>(in_range("max_body", max_body, 0, INT64_MAX));
+  if (dialect != nullptr) options.dialect = dialect_of_calls(dialect);
   options.check = run_signal_handlers;
 }
 
@@ -239,7 +241,7 @@ std::vector<Endpoint> to_endpoints(PyObject* address) {
 
 int init_client(PyObject* self, PyObject* arguments, PyObject* named) {
   const Ref done(guard([&] {
-    ClientArguments given(arguments, named, "O|$OnOOnnL:Client");
+    ClientArguments given(arguments, named, "O|$OnOOnnLO:Client");
     reinterpret_cast<ClientObject*>(self)->client =
         std::make_shared<Client>(to_endpoints(given.address), std::move(given.options));
     return none();
@@ -603,7 +605,7 @@ PyGetSetDef stream_properties[] = {{"metadata", stream_metadata, nullptr,
 PyType_Slot client_slots[] = {
     {Py_tp_doc,
      const_cast<char*>("Client(address, *, timeout=30.0, attempts=3, backoff=0.05, max_backoff=2.0, max_idle=16, "
-                       "max_header=1048576, max_body=1073741824)\n--\n\n"
+                       "max_header=1048576, max_body=1073741824, dialect=\"default\")\n--\n\n"
                        "The compiled part of framecall.Client.\n")},
     {Py_tp_new, reinterpret_cast<void*>(new_client)},
     {Py_tp_init, reinterpret_cast<void*>(init_client)},

@@ -13,6 +13,7 @@
 #include "framecall/endpoint.hpp"
 #include "framecall/file_client.hpp"
 #include "framecall/wire/dialect_file.hpp"
+#include "types/decoder.hpp"
 #include "types/gil.hpp"
 #include "types/translated.hpp"
 
@@ -48,8 +49,13 @@ ClientOptions to_options(const py::object& timeout) {
   return options;
 }
 
-std::unique_ptr<FileClient> make_client(const std::string& address, const py::object& timeout) {
-  return translated([&] { return std::make_unique<FileClient>(Endpoint::parse(address), to_options(timeout)); });
+std::unique_ptr<FileClient> make_client(const std::string& address, const py::object& timeout,
+                                        const py::object& dialect) {
+  return translated([&] {
+    ClientOptions options = to_options(timeout);
+    options.dialect = dialect_of_calls(dialect.ptr());
+    return std::make_unique<FileClient>(Endpoint::parse(address), std::move(options));
+  });
 }
 
 std::string put(FileClient& files, const std::string& path, const std::string& name, bool resume, bool replace,
@@ -116,7 +122,7 @@ void add_files(py::module_& module) {
       });
   module.attr("FileInfo").attr("__module__") = "framecall";  // where users find it
   py::class_<FileClient>(module, "FileClient")
-      .def(py::init(&make_client), py::arg("address"), py::arg("timeout"))
+      .def(py::init(&make_client), py::arg("address"), py::arg("timeout"), py::arg("dialect"))
       .def("put", &put)
       .def("get", &get)
       .def("read", &read)

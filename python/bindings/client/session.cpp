@@ -18,6 +18,7 @@
 #include "framecall/detail/request_encoder.hpp"
 #include "framecall/wire/frame.hpp"
 #include "json/json_python.hpp"
+#include "types/decoder.hpp"
 #include "types/message.hpp"
 
 namespace framecall::python {
@@ -39,9 +40,16 @@ struct Waiting {
 };
 
 struct SessionState {
-  SessionState(std::uint32_t max_header, std::uint64_t max_body, std::size_t most)
-      : reader(max_header, max_body), max_header(max_header), max_in_flight(most) {}
+  SessionState(std::uint32_t max_header, std::uint64_t max_body, std::size_t most,
+               std::shared_ptr<const Dialect> spoken)
+      : dialect(std::move(spoken)),
+        prefix(dialect->prefixes.front()),
+        reader(max_header, max_body, *dialect),
+        max_header(max_header),
+        max_in_flight(most) {}
 
+  const std::shared_ptr<const Dialect> dialect;
+  const PrefixFormat prefix;
   ReplyReader reader;
   const std::uint32_t max_header;
   const std::size_t max_in_flight;
@@ -81,12 +89,14 @@ int init_session(PyObject* self, PyObject* arguments, PyObject*) {
   const Ref done(guard([&] {
     unsigned max_header = 0;
     unsigned long long max_body = 0;
-    PyObject* timeout = nullptr;
+    PyObject *timeout = nullptr, *dialect = nullptr;
     Py_ssize_t most = 0;
-    if (PyArg_ParseTuple(arguments, "IKOn:Session", &max_header, &max_body, &timeout, &most) == 0) throw PyError();
+    if (PyArg_ParseTuple(arguments, "IKOnO:Session", &max_header, &max_body, &timeout, &most, &dialect) == 0) {
+      throw PyError();
+    }
     if (most < 1) raise(PyExc_ValueError, "max_in_flight: at least 1, not %zd", most);
     auto& state = reinterpret_cast<SessionObject*>(self)->state;
-    state.emplace(max_header, max_body, static_cast<std::size_t>(most));
+    state.emplace(max_header, max_body, static_cast<std::size_t>(most), dialect_of_calls(dialect));
     state->timeout = timeout == Py_None ? std::chrono::hours(24 * 365 * 10) : to_timeout(timeout);
     return none();
   }));
@@ -244,7 +254,7 @@ void begin(SessionState& state, std::string_view method, std::string_view params
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
   const auto deadline = Clock::now() + timeout;
   const ClientCall call(method, params, body.view(), options, state.max_header);
-  const std::string head = call.encode(std::to_string(id), deadline, wanted == Wanted::parts);
+  const std::string head = call.encode(std::to_string(id), deadline, wanted == Wanted::parts, state.prefix);
   const bool alone = state.waiting.empty();
   if (state.spare.empty()) {
     state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
@@ -304,7 +314,7 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
     if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
     const ClientCall call(given.method, std::string_view(params.text), body.view(), options, state.max_header);
-    send(state, call.encode({}, Clock::now() + options.timeout), body, state.waiting.empty());
+    send(state, call.encode({}, Clock::now() + options.timeout, false, state.prefix), body, state.waiting.empty());
     return none();
   });
 }
@@ -324,7 +334,7 @@ PyObject* send_part(PyObject* self, PyObject* arguments) {
     part.layout = body.layout();
     part.body = Buffer(body.view(), std::make_shared<int>());  // its size, for the header
     if (!state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-    send(state, item_head(std::to_string(id), part, more != 0, state.max_header), body, false);
+    send(state, item_head(std::to_string(id), part, more != 0, state.max_header, state.prefix), body, false);
     return none();
   });
 }
@@ -475,7 +485,7 @@ PyObject* expire(PyObject* self, PyObject* make_error) {
       if (found == state.waiting.end()) continue;
       const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
       state.waiting.erase(found);
-      if (state.write) send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+      if (state.write) send(state, cancel_frame(std::to_string(id), state.prefix), OutBody(nullptr), false);
       give_error(to, own(PyObject_CallNoArgs(make_error)).get());
     }
     if (next != Clock::time_point::max() && state.wake) set_alarm(state, next);
@@ -530,16 +540,17 @@ PyGetSetDef session_properties[] = {{"in_flight", in_flight, nullptr, nullptr, n
                                     {"blocked", blocked, set_blocked, nullptr, nullptr},
                                     {}};
 
-PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, /)\n--\n\n"
-                                                     "One connection of framecall.aio.Client, without the socket.\n")},
-                       {Py_tp_new, reinterpret_cast<void*>(new_session)},
-                       {Py_tp_init, reinterpret_cast<void*>(init_session)},
-                       {Py_tp_dealloc, reinterpret_cast<void*>(session_deallocate)},
-                       {Py_tp_traverse, reinterpret_cast<void*>(session_traverse)},
-                       {Py_tp_clear, reinterpret_cast<void*>(session_clear)},
-                       {Py_tp_methods, session_methods},
-                       {Py_tp_getset, session_properties},
-                       {0, nullptr}};
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, dialect, /)\n--\n\n"
+                                  "One connection of framecall.aio.Client, without the socket.\n")},
+    {Py_tp_new, reinterpret_cast<void*>(new_session)},
+    {Py_tp_init, reinterpret_cast<void*>(init_session)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(session_deallocate)},
+    {Py_tp_traverse, reinterpret_cast<void*>(session_traverse)},
+    {Py_tp_clear, reinterpret_cast<void*>(session_clear)},
+    {Py_tp_methods, session_methods},
+    {Py_tp_getset, session_properties},
+    {0, nullptr}};
 PyType_Spec spec{"framecall._core.Session", sizeof(SessionObject), 0,
                  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
@@ -572,7 +583,7 @@ void give_up(PyObject* self, std::uint64_t id) {
   SessionState& state = state_of(self);
   if (!state.waiting.contains(id) || !state.write) return;
   state.waiting.erase(id);
-  send(state, cancel_frame(std::to_string(id)), OutBody(nullptr), false);
+  send(state, cancel_frame(std::to_string(id), state.prefix), OutBody(nullptr), false);
   tell_about_room(state);
 }
 

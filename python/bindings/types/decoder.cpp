@@ -264,7 +264,7 @@ PyObject* new_decoder(PyTypeObject* type, PyObject*, PyObject*) {
 int init_decoder(PyObject* self, PyObject* positional, PyObject* named) {
   const char* names[] = {"max_header", "dialect", nullptr};
   PyObject *max_header = nullptr, *dialect = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(positional, named, "|O$U:Decoder", const_cast<char**>(names), &max_header,
+  if (!PyArg_ParseTupleAndKeywords(positional, named, "|O$O:Decoder", const_cast<char**>(names), &max_header,
                                    &dialect)) {
     return -1;
   }
@@ -363,17 +363,39 @@ Ref make_type(const char* name, std::size_t size, unsigned flags, PyType_Slot* s
   return own(PyType_FromSpec(&spec));
 }
 
+// A name, or a path of any kind, as UTF-8.
+std::string path_text(PyObject* name) {
+  const Ref path(PyOS_FSPath(name));
+  if (!path || !PyUnicode_Check(path.get())) {
+    raise(PyExc_TypeError, "dialect: a str or an os.PathLike, not %.100s", Py_TYPE(name)->tp_name);
+  }
+  return std::string(text_of(path.get()));
+}
+
 }  // namespace
 
 const Dialect& framing_of(PyObject* name) {
   static auto* const known = new std::map<std::string, Dialect>;  // never freed: statics outlive the interpreter
-  const std::string text(text_of(name));
+  const std::string text = path_text(name);
   const auto found = known->find(text);
   if (found != known->end()) return found->second;
   Dialect dialect = find_dialect(text);
   dialect.lines = false;
   dialect.zero_prefix = Dialect::ZeroPrefix::refuse;
   return known->emplace(text, std::move(dialect)).first->second;
+}
+
+std::shared_ptr<const Dialect> dialect_of_calls(PyObject* name) {
+  const Dialect& given = framing_of(name);
+  if (!given.calls) {
+    raise(PyExc_ValueError, "dialect: \"%s\" has no calls, its setting header.calls is false; send_file() can use it",
+          given.name.c_str());
+  }
+  auto dialect = std::make_shared<Dialect>();
+  dialect->name = given.name;
+  dialect->prefixes = {given.prefixes.front()};
+  dialect->byte_order_mark = given.byte_order_mark;
+  return dialect;
 }
 
 void add_decoder(PyObject* module) {

@@ -24,7 +24,9 @@ class Client(_core.Client):
 
     `timeout`: seconds for a call that has none of its own; None: no limit. `attempts`: at connecting, and at calls that are
     idempotent, in all; `backoff`: seconds before the second one, doubled for each further one up to `max_backoff`.
-    `max_idle`: connections kept. `max_header`, `max_body`: bytes of a reply. Raises ValueError for what is no address.
+    `max_idle`: connections kept. `max_header`, `max_body`: bytes of a reply. `dialect`: how the server writes lengths, as the
+    name of a shipped dialect such as "big-endian" (`framecall dialects` lists them) or the path of a dialect file; calls and
+    files use its lengths alone. Raises ValueError for what is no address, and for a dialect that is unknown or has no calls.
 
     >>> with framecall.Server("127.0.0.1:0") as server, framecall.Client(server.address) as client:
     ...     client.call("echo", 2, [3], body=b"") , client.call("echo", a=1)
@@ -46,6 +48,7 @@ class Client(_core.Client):
         max_idle: int = 16,
         max_header: int = 1 << 20,
         max_body: int = 1 << 30,
+        dialect: str | os.PathLike[str] = "default",
     ) -> None:
         super().__init__(
             address,
@@ -56,7 +59,9 @@ class Client(_core.Client):
             max_idle=max_idle,
             max_header=max_header,
             max_body=max_body,
+            dialect=dialect,
         )
+        self._dialect = os.fspath(dialect)
         self._addresses = [address] if isinstance(address, str) else list(address)
         self._timeout = timeout
         self._closed = False
@@ -142,17 +147,18 @@ class Client(_core.Client):
         path: str | os.PathLike[str],
         name: str | None = None,
         *,
-        dialect: str = "default",
+        dialect: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> bool:
         """Uploads a local file the way the tutorial's sender does, to any peer that speaks `dialect`: the name of a shipped
-        one (`framecall dialects` lists them) or the path of a dialect file. True: the peer has all of it and closed; False:
-        its machine has every byte, but it keeps the connection open. `progress` as with put().
+        one (`framecall dialects` lists them) or the path of a dialect file; None: the client's. True: the peer has all of it
+        and closed; False: its machine has every byte, but it keeps the connection open. `progress` as with put().
 
         Raises RemoteError for a refusal, OSError for the file and the network, ProtocolError.
         """
         name = os.path.basename(os.fspath(path)) if name is None else name
-        return _core.send_file(self._addresses[0], os.fspath(path), name, dialect, self._timeout, progress)
+        spoken = self._dialect if dialect is None else os.fspath(dialect)
+        return _core.send_file(self._addresses[0], os.fspath(path), name, spoken, self._timeout, progress)
 
     def _with_files(self, work: Callable[[_core.FileClient], _Result]) -> _Result:
         if self._files_of != os.getpid():  # a child of fork: these are its parent's
@@ -162,7 +168,7 @@ class Client(_core.Client):
         try:
             files = self._files.pop()
         except IndexError:
-            files = _core.FileClient(self._addresses[0], self._timeout)
+            files = _core.FileClient(self._addresses[0], self._timeout, self._dialect)
         result = work(files)
         if not self._closed:
             self._files.append(files)

@@ -41,8 +41,16 @@ _MAX_UNREAD = 1 << 20  # bytes of parts that nobody has taken; above it nothing 
 class _Session(_core.Session, asyncio.BufferedProtocol):
     """One connection: the loop moves the bytes, the compiled part understands them."""
 
-    def __init__(self, shown: str, max_header: int, max_body: int, timeout: float | None, max_in_flight: int) -> None:
-        super().__init__(max_header, max_body, timeout, max_in_flight)
+    def __init__(
+        self,
+        shown: str,
+        max_header: int,
+        max_body: int,
+        timeout: float | None,
+        max_in_flight: int,
+        dialect: str | os.PathLike[str],
+    ) -> None:
+        super().__init__(max_header, max_body, timeout, max_in_flight, dialect)
         self.max_in_flight = max_in_flight
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # for their turn
         self._shown = shown
@@ -144,8 +152,8 @@ class Client(_core.AsyncClient):
 
     `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; ValueError for anything else. Connects with the first call, and
     again when the connection was lost. `timeout`: seconds for a call that has none of its own, connecting included; None: no
-    limit. `attempts`, `backoff`, `max_backoff`, `max_header`, `max_body`: as with framecall.Client. `ssl`: a context of the
-    standard library's ssl, or True, for servers behind TLS; `server_hostname`: the name in their certificate.
+    limit. `attempts`, `backoff`, `max_backoff`, `max_header`, `max_body`, `dialect`: as with framecall.Client. `ssl`: a
+    context of the standard library's ssl, or True, for servers behind TLS; `server_hostname`: the name in their certificate.
 
     For one loop and its thread; another loop needs a Client of its own. A cancelled task cancels its call. Works with every
     loop that has create_connection(), uvloop among them.
@@ -165,6 +173,7 @@ class Client(_core.AsyncClient):
         max_header: int = 1 << 20,
         max_body: int = 1 << 30,
         max_in_flight: int = 100,
+        dialect: str | os.PathLike[str] = "default",
         ssl: ssl_module.SSLContext | bool | None = None,
         server_hostname: str | None = None,
     ) -> None:
@@ -179,12 +188,13 @@ class Client(_core.AsyncClient):
             max_backoff=max_backoff,
             max_header=max_header,
             max_body=max_body,
+            dialect=dialect,
         )
         self._address = address
         self._timeout = timeout
         self._attempts = attempts
         self._backoff = (backoff, max_backoff)
-        self._limits = (max_header, max_body, timeout, max_in_flight)
+        self._limits = (max_header, max_body, timeout, max_in_flight, dialect)
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._session: _Session | None = None
@@ -339,7 +349,7 @@ class Client(_core.AsyncClient):
         path: str | os.PathLike[str],
         name: str | None = None,
         *,
-        dialect: str = "default",
+        dialect: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], object] | None = None,
     ) -> bool:
         """As framecall.Client.send_file(), on a thread of the loop's executor; `progress` is called there."""

@@ -28,7 +28,8 @@ class ClientCall {
 
   std::string_view method() const { return method_; }
   /// The head of its frame. `id`: JSON text, empty for a notification. The server is told how long it is until the deadline if
-  /// the caller gave one. Throws std::invalid_argument for a header above longest_header_sent(max_header).
+  /// the caller gave one. Throws std::invalid_argument for a header above longest_header_sent(max_header), and for one
+  /// that the prefix has no room for.
   std::string encode(std::string_view id, std::chrono::steady_clock::time_point deadline, bool stream = false,
                      const PrefixFormat& prefix = PrefixFormat()) const;
 
