@@ -605,7 +605,7 @@ def test_a_storm_of_cancelled_tasks_leaks_nothing(server, run):
                 await storm(client, 1000)
             assert await client.call("add", 1) == 2
             gc.collect()
-            assert descriptors() == before
+            assert descriptors() <= before  # those of earlier tests may end meanwhile
             assert count_futures() <= futures + 5
             assert memory() - size < 20 << 20
 
