@@ -165,8 +165,9 @@ def _body(annotation: Any) -> _Body:
         return _Body("view")
     if annotation is numpy.ndarray or get_origin(annotation) is numpy.ndarray:
         return _Body("made", _of_type(_arrays.array, _scalar(numpy, annotation)))
-    if get_origin(annotation) is dict:
-        return _Body("made", _of_type(_arrays.arrays, _scalar(numpy, get_args(annotation)[1])))
+    if (get_origin(annotation) or annotation) in _DICTS:
+        of_value = get_args(annotation)[1:]  # nothing of a bare dict
+        return _Body("made", _of_type(_arrays.arrays, _scalar(numpy, of_value[0]) if of_value else None))
     return _Body("view")
 
 
@@ -186,7 +187,9 @@ def _of_type(make: Callable[[memoryview, dict[str, Any]], Any], scalar: Any) -> 
         made = make(body, layout)
         for array in made.values() if isinstance(made, dict) else [made]:
             if not issubclass(array.dtype.type, scalar):
-                raise ValueError(f"expected an array of {scalar.__name__}, got one of {array.dtype}")
+                is_array = "dtype" in layout or "tensors" in layout
+                got = f"one of {array.dtype}" if is_array else f"{body.nbytes} bytes without a dtype"
+                raise ValueError(f"expected an array of {scalar.__name__}, got {got}")
         return made
 
     return make_checked
