@@ -163,7 +163,8 @@ void AsyncLink::send(std::string_view head, Buffer body, const std::string& id, 
 void AsyncLink::flush() {
   if (!open_ || writing_) return;
   if (!out_.empty()) {
-    switch (out_.send_to(socket_.native_handle(), nullptr, 0)) {
+    PlainStream stream(socket_.native_handle());
+    switch (out_.send_to(stream, nullptr, 0)) {
       case OutQueue::Result::lost: lost(errno); return;
       case OutQueue::Result::blocked:
       case OutQueue::Result::more: wait_to_write(); break;

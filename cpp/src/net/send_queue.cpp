@@ -1,14 +1,8 @@
 #include "net/send_queue.hpp"
 
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
-
-#include "net/sockets.hpp"
 
 namespace framecall {
 namespace {
@@ -55,17 +49,22 @@ void OutQueue::append(Buffer block) {
 }
 
 // Takes all memory that it needs before it changes anything: half a frame would make the peer read the next one as its rest.
-void OutQueue::append_frame(std::string_view prefix, std::string_view header, Buffer body) {
-  make_room(segments_of_frame);
-  const std::size_t copied = body.size() < block_from ? body.size() : 0;
-  tail().bytes.prepare(prefix.size() + header.size() + copied);
-  append(prefix);
-  append(header);
-  append(std::move(body));
+void OutQueue::append_frame(std::string_view prefix, std::string_view header, Buffer&& body) {
+  const bool copied = body.size() < block_from;
+  if (!copied) make_room(segments_of_frame);
+  const std::size_t size = prefix.size() + header.size() + (copied ? body.size() : 0);
+  Buffer& bytes = tail().bytes;
+  char* to = bytes.prepare(size);
+  to = std::copy(prefix.begin(), prefix.end(), to);
+  to = std::copy(header.begin(), header.end(), to);
+  if (copied) std::copy_n(body.data(), body.size(), to);
+  bytes.commit(size);
+  memory_ += size;
+  if (!copied) append(std::move(body));
 }
 
-void OutQueue::append_frame(std::string_view prefix, std::string_view header, FileStore::Download file,
-                            Buffer trailer) {
+void OutQueue::append_frame(std::string_view prefix, std::string_view header, FileStore::Download&& file,
+                            Buffer&& trailer) {
   make_room(segments_of_frame);
   auto kept = file.length() > 0 ? std::make_unique<FileStore::Download>(std::move(file)) : nullptr;
   tail().bytes.prepare(prefix.size() + header.size());
@@ -106,7 +105,7 @@ void OutQueue::pop() {
   if (++first_ == segments_.size()) clear();
 }
 
-OutQueue::Result OutQueue::send_to(int socket, char* block, std::size_t block_size) {
+OutQueue::Result OutQueue::send_to(ByteStream& stream, char* block, std::size_t block_size) {
   std::size_t done = 0;
   while (!segments_.empty()) {
     Segment& segment = segments_[first_];
@@ -115,7 +114,7 @@ OutQueue::Result OutQueue::send_to(int socket, char* block, std::size_t block_si
       continue;
     }
     if (done >= bytes_per_turn) return Result::more;
-    const ssize_t count = segment.file ? send_file(socket, block, block_size) : send_memory(socket);
+    const ssize_t count = segment.file ? send_file(stream, block, block_size) : send_memory(stream);
     if (count == 0) return Result::shrunk;
     if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Result::blocked : Result::lost;
     done += static_cast<std::size_t>(count);
@@ -124,7 +123,7 @@ OutQueue::Result OutQueue::send_to(int socket, char* block, std::size_t block_si
 }
 
 // As many segments as one call takes. What was sent is taken away, whole segments only from the front.
-ssize_t OutQueue::send_memory(int socket) {
+ssize_t OutQueue::send_memory(ByteStream& stream) {
   std::array<iovec, max_vectors> vectors{};
   std::size_t used = 0;
   bool before_file = false;
@@ -136,13 +135,7 @@ ssize_t OutQueue::send_memory(int socket) {
     if (segments_[i].bytes.empty()) continue;
     vectors[used++] = {const_cast<char*>(segments_[i].bytes.data()), segments_[i].bytes.size()};
   }
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = used;
-  ssize_t count = 0;
-  do {
-    count = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | (before_file ? MSG_MORE : 0));
-  } while (count < 0 && errno == EINTR);
+  const ssize_t count = stream.write(vectors.data(), used, before_file);
   if (count <= 0) return count;
   memory_ -= static_cast<std::size_t>(count);
   for (auto left = static_cast<std::size_t>(count); left > 0;) {
@@ -155,22 +148,11 @@ ssize_t OutQueue::send_memory(int socket) {
   return count;
 }
 
-// From the page cache to the socket where the system can.
-ssize_t OutQueue::send_file(int socket, char* block, std::size_t block_size) {
+ssize_t OutQueue::send_file(ByteStream& stream, char* block, std::size_t block_size) {
   Segment& segment = segments_[first_];
   const std::uint64_t left = left_of(segment);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));
-  const int file = segment.file->descriptor();
-  const WithoutSigpipe without_sigpipe;
-  ssize_t count = 0;
-  do {
-    count = ::sendfile(socket, file, &segment.offset, size);
-  } while (count < 0 && errno == EINTR);
-  if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
-    count = ::pread(file, block, std::min(size, block_size), segment.offset);
-    if (count > 0) count = ::send(socket, block, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
-    segment.offset += std::max<ssize_t>(count, 0);
-  }
+  const ssize_t count = stream.write_file(segment.file->descriptor(), segment.offset, size, block, block_size);
   if (count > 0 && left_of(segment) == 0) pop();
   return count;
 }

@@ -11,6 +11,7 @@
 
 #include "framecall/detail/file_store.hpp"
 #include "framecall/wire/buffer.hpp"
+#include "net/byte_stream.hpp"
 
 namespace framecall {
 
@@ -19,7 +20,7 @@ class OutQueue {
  public:
   enum class Result : std::uint8_t {
     sent,     ///< everything
-    blocked,  ///< the socket is full
+    blocked,  ///< the stream takes no more now
     more,     ///< it is not, but others want to send too
     lost,     ///< errno says why
     shrunk,   ///< a file has fewer bytes than were promised; file_name() tells which
@@ -36,13 +37,14 @@ class OutQueue {
   // All of them append everything, or throw std::bad_alloc and append nothing.
   void append(std::string_view bytes);
   void append(Buffer block);
-  void append_frame(std::string_view prefix, std::string_view header, Buffer body);
-  void append_frame(std::string_view prefix, std::string_view header, FileStore::Download file, Buffer trailer = {});
+  void append_frame(std::string_view prefix, std::string_view header, Buffer&& body);
+  void append_frame(std::string_view prefix, std::string_view header, FileStore::Download&& file,
+                    Buffer&& trailer = {});
   void clear();
 
-  /// Sends what the socket takes, at most a few MiB. `block`, of `block_size` bytes, is for files that the system cannot
+  /// Sends what the stream takes, at most a few MiB. `block`, of `block_size` bytes, is for files that the system cannot
   /// send by itself.
-  Result send_to(int socket, char* block, std::size_t block_size);
+  Result send_to(ByteStream& stream, char* block, std::size_t block_size);
 
  private:
   struct Segment {
@@ -55,8 +57,8 @@ class OutQueue {
   void make_room(std::size_t count);
   const Segment& next_file() const;
   void pop();
-  ssize_t send_memory(int socket);
-  ssize_t send_file(int socket, char* block, std::size_t block_size);
+  ssize_t send_memory(ByteStream& stream);
+  ssize_t send_file(ByteStream& stream, char* block, std::size_t block_size);
 
   std::vector<Segment> segments_;  // from first_ on; cleared when all are sent
   std::size_t first_ = 0;

@@ -81,10 +81,12 @@ class WithoutSigpipe {
   }
   WithoutSigpipe(const WithoutSigpipe&) = delete;
   ~WithoutSigpipe() {
+    const int error = errno;
     const timespec at_once{};
     while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
     }
     ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    errno = error;
   }
 
  private:

@@ -15,7 +15,6 @@
 namespace framecall {
 namespace {
 
-constexpr std::size_t worker_threads = 4;
 constexpr auto grace = std::chrono::milliseconds(500);               // at the end, for those who are away in a Batch
 constexpr std::size_t looked_at_for_place = 64;                      // connections, the most silent ones first
 constexpr auto pause_after_failure = std::chrono::milliseconds(10);  // there is no memory: do not spin
@@ -30,109 +29,14 @@ std::int64_t precise_time() {
 
 }  // namespace
 
-void ServerState::log(LogLevel level, std::string_view line) {
-  if (!options.log) return;
-  const std::lock_guard lock(log_mutex);
-  options.log(level, line);
-}
-
-void ServerState::report(const char* where, const char* what) noexcept {
-  try {
-    log(LogLevel::error, std::string(where) + ": " + what);
-  } catch (...) {
-    // There is no memory for the line, either.
-  }
-}
-
-ServerState::ServerState(ServerOptions given)
-    : options(std::move(given)),
-      memory(std::make_shared<MemoryBudget>(options.max_memory)),
-      streams(std::make_shared<StreamPlaces>("max_streams", options.max_streams, share_of(options.max_streams))),
-      streams_on_threads(
-          std::make_shared<StreamPlaces>("stream_threads", options.stream_threads, share_of(options.stream_threads))),
-      batch_calls(share_of(options.batch_threads * std::max(options.threads, 1u))) {}
-
-std::size_t ServerState::share_of(std::size_t count) const {
-  return std::max<std::size_t>(count * options.peer_share / 100, 1);
-}
-
-void ServerState::start_threads() {
-  const Dialect& dialect = options.dialect;
-  const auto start = [this](std::optional<WorkerThreads>& threads, std::size_t count) {
-    count = std::max<std::size_t>(count, 1);
-    threads.emplace(count, share_of(count), [this](const char* what) { report("worker thread", what); });
-  };
-  if (options.files || !dialect.operation_keys.empty() || dialect.lines || dialect.login != Dialect::Login::none) {
-    start(workers, worker_threads);
-  }
-  if (options.router->has_pool_methods()) start(pool, options.pool_threads);
-  if (options.router->has_stream_methods()) start(stream_threads, options.stream_threads);
-  if (dialect.login != Dialect::Login::none) logins = std::make_unique<LoginQueue>(options.max_login_delay);
-  if (options.commands) commands = std::make_unique<CommandRunner>(options.commands, options.max_commands);
-}
-
-void ServerState::hold_work(std::uint64_t connection, bool held) {
-  for (auto* threads : {&workers, &pool, &stream_threads}) {
-    if (*threads) (*threads)->hold(connection, held);
-  }
-  batch_calls.hold(connection, held);
-}
-
-void ServerState::drop_work(std::uint64_t connection) {
-  for (auto* threads : {&workers, &pool, &stream_threads}) {
-    if (*threads) (*threads)->drop(connection);
-  }
-  batch_calls.drop(connection);
-}
-
-std::shared_ptr<void> StreamPlaces::take(std::string_view address) {
-  const auto refuse = [this](std::size_t got, std::size_t limit, const char* whose) {
-    throw CallError(ErrorCode::resource_exhausted,
-                    std::to_string(got) + " streams" + whose + ": " + name_ + " is " + std::to_string(most_),
-                    limit_data(limit, got));
-  };
-  std::string owner(address);
-  const std::lock_guard lock(mutex_);
-  if (count_ >= most_) refuse(count_ + 1, most_, "");
-  std::size_t& own = by_address_[owner];
-  if (!owner.empty() && own >= share_) refuse(own + 1, share_, " of one address, which may have a share of them");
-  std::shared_ptr<void> place(nullptr, [self = shared_from_this(), owner](void*) { self->give_back(owner); });
-  ++count_;
-  ++own;
-  return place;
-}
-
-void StreamPlaces::give_back(const std::string& address) {
-  const std::lock_guard lock(mutex_);
-  --count_;
-  const auto own = by_address_.find(address);
-  if (--own->second == 0) by_address_.erase(own);
-}
-
-std::string ServerState::stats() const {
-  const auto up = std::chrono::duration<double>(std::chrono::steady_clock::now() - started);
-  std::string text = "{\"uptime_seconds\": ";
-  write_double(text, up.count());
-  const auto add = [&](std::string_view key, std::uint64_t value) {
-    text.append(", \"").append(key).append("\": ");
-    write_integer(text, value);
-  };
-  add("connections_open", connection_count.load());
-  add("connections", connections.load());
-  add("calls", calls.load());
-  add("failed_calls", failed_calls.load());
-  add("uploads", uploads.load());
-  return text + "}";
-}
-
-std::string health_text(bool draining) {
-  return draining ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
-}
-
 // With a Batch several threads run the loop, one after the other.
-EventLoop::EventLoop(ServerState& shared) : state(shared), io(shared.options.batch ? 2 : 1) {
+EventLoop::EventLoop(ServerState& shared)
+    : LoopResources(shared,
+                    std::make_shared<LoopMailbox>([this] { asio::post(io, [mailbox = mailbox] { mailbox->run(); }); },
+                                                  [this](std::vector<Work>& turns) { gather(turns); })),
+      io(shared.options.batch ? 2 : 1) {
   lead_.on_takeover([this] {
-    address->release();
+    mailbox->release();
     asio::post(io, [this] { begin_batch(); });
   });
   lead_.on_standby([this] {
@@ -147,63 +51,12 @@ EventLoop::EventLoop(ServerState& shared) : state(shared), io(shared.options.bat
 }
 
 EventLoop::~EventLoop() {
-  address->retire();
+  mailbox->retire();
   abandon();
 }
 
 void EventLoop::abandon() {
-  for (Connection* connection : idle.owners()) connection->abandon();
-}
-
-void LoopAddress::post(Work work) noexcept {
-  const std::lock_guard lock(mutex_);
-  if (loop_ == nullptr) return;
-  insist([&] { posted_.push_back(std::move(work)); });  // moves only once there is room
-  if (posted_.size() == 1 && !collecting_) wake();
-}
-
-void LoopAddress::wake() {
-  insist([this] { asio::post(loop_->io, [self = shared_from_this()] { self->run(); }); });
-}
-
-template <class Function>
-void LoopAddress::insist(Function function) {
-  for (;;) {
-    try {
-      function();
-      return;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(pause_after_failure);
-    }
-  }
-}
-
-void LoopAddress::collect() {
-  const std::lock_guard lock(mutex_);
-  collecting_ = true;
-}
-
-void LoopAddress::release() {
-  const std::lock_guard lock(mutex_);
-  collecting_ = false;
-  if (!posted_.empty() && loop_ != nullptr) wake();
-}
-
-void LoopAddress::run() {
-  std::vector<Work> posted;
-  {
-    const std::lock_guard lock(mutex_);
-    collecting_ = false;
-    posted.swap(posted_);
-  }
-  loop_->gather(posted);  // on its own thread, which retires it
-}
-
-void LoopAddress::retire() {
-  std::vector<Work> dropped;  // outside of the lock: the last owner of a connection may be among them
-  const std::lock_guard lock(mutex_);
-  loop_ = nullptr;
-  dropped.swap(posted_);
+  for (Connection* connection : idle.owners()) connection->close();
 }
 
 void EventLoop::gather(std::vector<Work>& turns) {
@@ -268,8 +121,8 @@ void EventLoop::begin_batch() {
 void EventLoop::run_batch() {
   batch_due_ = false;
   if (!lead_.has_standby()) return;  // whoever comes back from a batch goes on with this one
-  address->collect();
-  if (lead_.away([this] { run_batch_calls(); })) address->run();
+  mailbox->collect();
+  if (lead_.away([this] { run_batch_calls(); })) mailbox->run();
 }
 
 // One by one: another thread continues with the rest when one takes its time.
@@ -347,11 +200,11 @@ void EventLoop::refresh_clock() {
 // The timer is never moved when a connection makes progress: it wakes for a deadline that has moved on, looks, and
 // sleeps again. So a busy connection costs no system call, and an idle one a wake-up per idle_timeout.
 void EventLoop::arm_timer() {
-  const std::int64_t late = deadlines.empty() ? TimerList::never : deadlines.begin()->first;
+  const std::int64_t late = deadlines.empty() ? never : deadlines.begin()->first;
   const std::int64_t due = std::min({idle.first_due(), heads.first_due(), leaving.first_due(), quiet.first_due(),
                                      bodies.first_due(), late, next_drain_});
   if (due >= timer_due_) return;
-  timer_due_ = TimerList::never;  // until the wait has begun: there may be no memory for it
+  timer_due_ = never;  // until the wait has begun: there may be no memory for it
   timer_.expires_after(std::chrono::milliseconds(std::max<std::int64_t>(due - now, 0) + 5));
   timer_.async_wait([this](asio::error_code error) {
     if (!error) on_timer();
@@ -361,23 +214,18 @@ void EventLoop::arm_timer() {
 
 void EventLoop::on_timer() {
   refresh_clock();
-  timer_due_ = TimerList::never;
+  timer_due_ = never;
   while (heads.first_due() <= now) heads.first()->on_timeout(Connection::Timeout::head);
   while (leaving.first_due() <= now) leaving.first()->on_timeout(Connection::Timeout::leaving);
   while (!deadlines.empty() && deadlines.begin()->first <= now) {
-    const auto [connection, id] = deadlines.begin()->second;
-    connection->on_deadline(id);
+    const auto [port, id] = deadlines.begin()->second;
+    port->on_deadline(id);
   }
   while (quiet.first_due() <= now) quiet.first()->on_timeout(Connection::Timeout::quiet);
   while (bodies.first_due() <= now) bodies.first()->on_timeout(Connection::Timeout::body);
   while (idle.first_due() <= now) idle.first()->on_timeout(Connection::Timeout::idle);
   if (next_drain_ <= now) drain_connections();
   arm_timer();
-}
-
-char* EventLoop::file_block() {
-  if (!file_block_) file_block_ = std::make_unique_for_overwrite<char[]>(file_block_size);
-  return file_block_.get();
 }
 
 }  // namespace framecall

@@ -131,25 +131,34 @@ void check_header_size(std::size_t size) {
   }
 }
 
+void write_default_prefix(char* to, std::size_t size) {
+  for (std::size_t i = 0; i < 4; ++i) to[i] = static_cast<char>(size >> (8 * i) & 0xff);
+}
+
 }  // namespace
 
-std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
+std::size_t write_prefix(char* to, std::size_t size, const PrefixFormat& format) {
   check_header_size(size);
-  std::string prefix(format.width, '\0');
-  if (format.kind == PrefixFormat::Kind::decimal) {
-    const std::string digits = std::to_string(size);
-    if (digits.size() > format.width)
-      throw std::invalid_argument("a header of " + digits + " bytes: too long for its prefix");
-    return std::string(format.width - digits.size(), '0') + digits;
+  if (format == PrefixFormat()) {
+    write_default_prefix(to, size);
+    return 4;
   }
   std::size_t left = size;
-  for (std::size_t i = 0; i < format.width; ++i, left >>= 8) {
-    const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
-    prefix[at] = static_cast<char>(left & 0xff);
+  if (format.kind == PrefixFormat::Kind::decimal) {
+    for (std::size_t i = format.width; i > 0; --i, left /= 10) to[i - 1] = static_cast<char>('0' + left % 10);
+  } else {
+    for (std::size_t i = 0; i < format.width; ++i, left >>= 8) {
+      const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
+      to[at] = static_cast<char>(left & 0xff);
+    }
   }
-  if (left != 0) {
-    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
-  }
+  if (left != 0) throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
+  return format.width;
+}
+
+std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
+  std::string prefix(format.width, '\0');
+  write_prefix(prefix.data(), size, format);
   return prefix;
 }
 
@@ -169,7 +178,7 @@ std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
 void fill_prefix(std::string& head) {
   const std::size_t size = head.size() - 4;
   check_header_size(size);
-  for (std::size_t i = 0; i < 4; ++i) head[i] = static_cast<char>(size >> (8 * i) & 0xff);
+  write_default_prefix(head.data(), size);
 }
 
 bool is_text(std::string_view bytes) {

@@ -78,10 +78,17 @@ TEST(Isolation, a_server_without_memory_refuses_and_serves_on) {
   options.threads = 1;  // which has the first call before it reads the second one
   options.max_body = 2 << 20;
   options.max_memory = 4 << 20;
-  ServingMethods server(waiting_router(gate), std::move(options));
+  auto router = std::make_shared<Router>();
+  Gate called;
+  router->on_pool("wait", [&](Request&) {
+    called.open();
+    gate.pass();
+  });
+  ServingMethods server(router, std::move(options));
   Peer greedy(server.tcp), other(server.tcp);
   const std::string body(2000 << 10, 'b');
   greedy.send(call(1, "wait", body));
+  EXPECT_TRUE(called.pass());
   other.send(call(1, "wait", body) + call(2, "rpc.ping"));
   const std::string refusal = other.receive(200);
   EXPECT_NE(refusal.find("-32048"), std::string::npos) << refusal;

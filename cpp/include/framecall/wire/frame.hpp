@@ -26,6 +26,9 @@ inline constexpr std::uint32_t largest_max_header_size = (1 << 24) - 1;
 /// The length in front of a header of `size` bytes: struct.pack('i', size).
 /// Throws std::invalid_argument above largest_max_header_size, and for a size that the prefix has no room for.
 std::string encode_prefix(std::size_t size, const PrefixFormat& format = PrefixFormat());
+/// The same into `to`, which has room for longest_prefix bytes; returns how many it took.
+std::size_t write_prefix(char* to, std::size_t size, const PrefixFormat& format);
+inline constexpr std::size_t longest_prefix = 255;  ///< bytes
 /// The longest header that such a prefix announces, at most largest_max_header_size.
 std::size_t longest_header(const PrefixFormat& format);
 /// The longest header that a peer is sent whose own limit is not known: our limit for what it sends, and at least the default.

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "framecall/error.hpp"
-#include "server/connection.hpp"
 
 namespace framecall {
 namespace {
 
-constexpr std::size_t stream_piece = 256 * 1024;  // of a body that goes to a stream as it comes
-constexpr std::size_t large_reply = 64 * 1024;    // a smaller one is counted when it is there
+constexpr std::uint64_t hashed_block_size = 256 << 10;  // of a file whose SHA-256 is computed: as long as a MiB without
+constexpr std::size_t least_block = 64 * 1024;          // of a body that is received directly
+constexpr std::size_t stream_piece = 256 * 1024;        // of a body that goes to a stream as it comes
+constexpr std::size_t large_reply = 64 * 1024;          // a smaller one is counted when it is there
 constexpr std::size_t least_stream_room = 16 * 1024;
 
 // Made beforehand: closing a connection must not fail.
@@ -39,10 +40,10 @@ struct TooLarge {
 
 }  // namespace
 
-Calls::~Calls() { cancel_all(); }
+CallSession::~CallSession() { cancel_all(); }
 
 // Of a part on its way from its handler to its connection.
-class Calls::PartCharge {
+class CallSession::PartCharge {
  public:
   PartCharge() = default;
   // Throws CallError for a part that the connection, or the server, has no memory for: before it is on its way, so that it
@@ -74,7 +75,12 @@ class Calls::PartCharge {
   std::shared_ptr<PartRoom> room_;
 };
 
-void Calls::on_header(const Header& header, Decoder& decoder) {
+BodySink* CallSession::on_header(const Header& header) {
+  start(header);
+  return receiving_ ? this : nullptr;
+}
+
+void CallSession::start(const Header& header) {
   CallHead head;
   try {
     head.id = call_id(header);
@@ -86,7 +92,7 @@ void Calls::on_header(const Header& header, Decoder& decoder) {
     if (!header.has(Key::item) || header.has(Key::result) || header.has(Key::error)) {
       throw CallError(ErrorCode::invalid_request, "a frame with result or error, where a request was due");
     }
-    on_item(header, decoder, head.id);
+    on_item(header, head.id);
     return;
   }
   try {
@@ -97,21 +103,21 @@ void Calls::on_header(const Header& header, Decoder& decoder) {
     return;
   }
   try {
-    begin_call(head, header, decoder);
+    begin_call(head, header);
   } catch (const TooLarge& large) {
-    connection_.end_with(head.id.empty() ? "null" : std::string_view(head.id), large.failure);
+    frames_.end_with(head.id.empty() ? "null" : std::string_view(head.id), large.failure);
   } catch (...) {  // the body, if there is one, is dropped
     fail(head.id, current_failure());
   }
 }
 
 // Answers with the id null, and drops the body.
-void Calls::fail_without_id(const CallError& error) {
-  if (connection_.body_left() > connection_.options().refusal_bytes) throw CallError(error);
+void CallSession::fail_without_id(const CallError& error) {
+  if (decoder_.body_left() > port_.options().refusal_bytes) throw CallError(error);
   fail("null", failure_of(error));
 }
 
-void Calls::refuse(const Header& header, const CallError& error) {
+void CallSession::refuse(const Header& header, const CallError& error) {
   std::string id;
   try {
     id = call_id(header);
@@ -120,16 +126,16 @@ void Calls::refuse(const Header& header, const CallError& error) {
     return;
   }
   try {
-    refuse_body(error, connection_.body_left());
+    refuse_body(error, decoder_.body_left());
   } catch (const TooLarge& large) {
-    connection_.end_with(id.empty() ? "null" : std::string_view(id), large.failure);
+    frames_.end_with(id.empty() ? "null" : std::string_view(id), large.failure);
   } catch (...) {
     fail(id, current_failure());
   }
 }
 
-void Calls::begin_call(const CallHead& head, const Header& header, Decoder& decoder) {
-  const Method* method = connection_.router().find(head.method);
+void CallSession::begin_call(const CallHead& head, const Header& header) {
+  const Method* method = port_.options().router->find(head.method);
   if (method == nullptr) {
     throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
   }
@@ -142,26 +148,26 @@ void Calls::begin_call(const CallHead& head, const Header& header, Decoder& deco
   if (method->streams && head.id.empty()) {
     throw CallError(ErrorCode::invalid_request, "method \"" + printable(head.method) + "\" needs an id");
   }
-  const std::size_t most = connection_.options().max_in_flight;
+  const std::size_t most = port_.options().max_in_flight;
   if (method->streams && open_ >= most) {
     throw CallError(ErrorCode::resource_exhausted,
                     std::to_string(open_ + 1) + " streams with parts to come: max_in_flight is " + std::to_string(most),
                     limit_data(most, open_ + 1));
   }
-  const std::uint64_t size = decoder.body_left();
-  if (method->streams && size > connection_.options().max_body) {
-    Request request(head, std::string_view(), connection_.peer());
+  const std::uint64_t size = decoder_.body_left();
+  if (method->streams && size > port_.options().max_body) {
+    Request request(head, std::string_view(), port_.peer());
     receive(header, run_elsewhere(*method, head, request, true), true);
     return;
   }
   if (method->name == "file.put") {
-    begin_put(head, header, decoder);
+    begin_put(head, header);
     return;
   }
   check_room(size);
-  if (const auto body = decoder.take_whole_body()) {
+  if (const auto body = decoder_.take_whole_body()) {
     check_digest(head.digest, *body);
-    Request request(head, *body, connection_.peer());
+    Request request(head, *body, port_.peer());
     run(*method, head, request);
   } else {
     receive(header, nullptr, false);
@@ -170,7 +176,7 @@ void Calls::begin_call(const CallHead& head, const Header& header, Decoder& deco
   }
 }
 
-void Calls::receive(const Header& header, std::shared_ptr<Pending> pending, bool large) {
+void CallSession::receive(const Header& header, std::shared_ptr<Pending> pending, bool large) {
   receiving_ = std::make_unique<Receiving>();
   receiving_->header = header.text();
   receiving_->pending = std::move(pending);
@@ -179,20 +185,20 @@ void Calls::receive(const Header& header, std::shared_ptr<Pending> pending, bool
 }
 
 // A part of a stream. Of one that is over, or that has said its last part, it is dropped: it was on its way.
-void Calls::on_item(const Header& header, Decoder& decoder, const std::string& id) {
+void CallSession::on_item(const Header& header, const std::string& id) {
   const std::shared_ptr<Pending> pending = find(id);  // which may end here
   if (!pending || !pending->open) return;
-  if (const auto body = decoder.take_whole_body()) {
+  if (const auto body = decoder_.take_whole_body()) {
     Buffer block;
     block.append(*body);
     deliver(header, pending, std::move(block));
     return;
   }
-  receive(header, pending, decoder.body_left() > connection_.options().max_body);
+  receive(header, pending, decoder_.body_left() > port_.options().max_body);
 }
 
-void Calls::check_room(std::uint64_t size) {
-  const ServerOptions& options = connection_.options();
+void CallSession::check_room(std::uint64_t size) {
+  const ServerOptions& options = port_.options();
   if (size <= options.max_body) return;
   const std::string message =
       "a body of " + std::to_string(size) + " bytes: max_body is " + std::to_string(options.max_body);
@@ -200,12 +206,12 @@ void Calls::check_room(std::uint64_t size) {
 }
 
 // A body that is not wanted is read and dropped, and the connection goes on; if it is too large for that, it ends.
-void Calls::refuse_body(const CallError& error, std::uint64_t size) const {
-  if (size <= connection_.options().refusal_bytes) throw CallError(error);
+void CallSession::refuse_body(const CallError& error, std::uint64_t size) const {
+  if (size <= port_.options().refusal_bytes) throw CallError(error);
   throw TooLarge{failure_of(error)};
 }
 
-void Calls::on_body(std::string_view bytes) {
+void CallSession::write(std::string_view bytes) {
   if (!receiving_) return;
   if (receiving_->file) {
     try {
@@ -221,7 +227,7 @@ void Calls::on_body(std::string_view bytes) {
 }
 
 // For more of the body that is being received. False: there is none, and the call is refused.
-bool Calls::make_room(std::uint64_t size) {
+bool CallSession::make_room(std::uint64_t size) {
   try {
     check_memory(size);
     return true;
@@ -232,35 +238,43 @@ bool Calls::make_room(std::uint64_t size) {
 }
 
 // What has come of the body is given up, and the rest is dropped, if it is not too much.
-void Calls::refuse_received(const CallError& error) {
+void CallSession::refuse_received(const CallError& error) {
   const auto refused = std::exchange(receiving_, nullptr);
   if (refused->pending) {
     if (!refused->pending->answered) end(refused->pending, error);
     return;
   }
   const Failure failure = failure_of(error);
-  if (connection_.body_left() > connection_.options().refusal_bytes) {
-    connection_.end_with(refused->id.empty() ? "null" : std::string_view(refused->id), failure);
+  if (decoder_.body_left() > port_.options().refusal_bytes) {
+    frames_.end_with(refused->id.empty() ? "null" : std::string_view(refused->id), failure);
   } else {
     fail(refused->id, failure);
   }
 }
 
-std::size_t Calls::room() const {
-  if (!receiving_ || receiving_->file) return 0;
-  if (receiving_->begun) return stream_piece;
-  return receiving_->body.size();
+// A call's block grows with what has come, not with what was announced.
+std::span<char> CallSession::prepare(std::uint64_t left) {
+  if (!receiving_) return {};
+  if (receiving_->file) return {port_.file_block(), static_cast<std::size_t>(std::min(left, hashed_block_size))};
+  const std::size_t room = receiving_->begun ? stream_piece : receiving_->body.size();
+  if (room == 0) return {};
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, std::max(room, least_block)));
+  if (!make_room(size)) return {};
+  return {receiving_->body.prepare(size), size};
 }
 
-char* Calls::prepare(std::size_t size) { return make_room(size) ? receiving_->body.prepare(size) : nullptr; }
-
-void Calls::commit(std::size_t size) {
+void CallSession::commit(std::size_t size) {
+  if (!receiving_) return;
+  if (receiving_->file) {
+    write({port_.file_block(), size});
+    return;
+  }
   receiving_->body.commit(size);
   pass_on();
 }
 
 // What there is of a body that is never held whole.
-void Calls::pass_on() {
+void CallSession::pass_on() {
   if (!receiving_->large || receiving_->body.size() < stream_piece) return;
   Part part;
   part.body = std::exchange(receiving_->body, Buffer());
@@ -270,8 +284,9 @@ void Calls::pass_on() {
   deliver(*receiving_->pending, std::move(part));
 }
 
-void Calls::on_end(Header& scratch) {
+void CallSession::end() {
   if (!receiving_) return;
+  Header& scratch = port_.header();
   const auto received = std::exchange(receiving_, nullptr);
   scratch.read(received->header);  // once more: cheaper than to keep what a view had
   if (received->pending) {
@@ -283,22 +298,27 @@ void Calls::on_end(Header& scratch) {
     head.id = call_id(scratch);
     read_call(scratch, head);
     if (received->file) {
-      Request request(head, std::string_view(), connection_.peer());
+      Request request(head, std::string_view(), port_.peer());
       finish_put(head, request, std::move(received->file));
       return;
     }
     check_digest(head.digest, received->body.view());
-    Request request(head, std::move(received->body), connection_.peer());
+    Request request(head, std::move(received->body), port_.peer());
     run(*received->method, head, request);
   } catch (...) {
     fail(head.id, current_failure());
   }
 }
 
-void Calls::abandon() { receiving_.reset(); }
+// Handlers have so much of this connection that nothing more is taken, until one is done. A body alone always has room.
+bool CallSession::crowded() const {
+  return under_way_ > 0 && memory() + port_.out().memory() >= port_.options().max_connection_memory;
+}
+
+void CallSession::abandon() { receiving_.reset(); }
 
 // The end of a frame that belongs to a stream: a part, or the rest of one, and perhaps the last. `sum`: of what went before.
-void Calls::deliver(const Header& header, const std::shared_ptr<Pending>& pending, Buffer body, Digest* sum) {
+void CallSession::deliver(const Header& header, const std::shared_ptr<Pending>& pending, Buffer body, Digest* sum) {
   if (pending->answered) return;
   try {
     const Token *item = header.find(Key::item), *digest = header.find(Key::digest);
@@ -320,21 +340,21 @@ void Calls::deliver(const Header& header, const std::shared_ptr<Pending>& pendin
   }
 }
 
-void Calls::deliver(Pending& pending, Part part) {
+void CallSession::deliver(Pending& pending, Part part) {
   if (pending.answered || pending.stream->deliver(std::move(part)) || pending.held) return;
   pending.held = true;
   ++held_;
 }
 
-void Calls::close_input(Pending& pending) {
+void CallSession::close_input(Pending& pending) {
   if (std::exchange(pending.open, false)) --open_;
 }
 
-void Calls::resume(Pending& pending) {
+void CallSession::resume(Pending& pending) {
   if (std::exchange(pending.held, false)) --held_;
 }
 
-void Calls::run(const Method& method, const CallHead& head, Request& request) {
+void CallSession::run(const Method& method, const CallHead& head, Request& request) {
   switch (method.where) {
     case Method::Where::loop: {
       Response response = method.handler(request);
@@ -350,8 +370,8 @@ void Calls::run(const Method& method, const CallHead& head, Request& request) {
 }
 
 // `open`: parts will come.
-std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const CallHead& head, Request& request,
-                                                     bool open) {
+std::shared_ptr<CallSession::Pending> CallSession::run_elsewhere(const Method& method, const CallHead& head,
+                                                                 Request& request, bool open) {
   std::shared_ptr<void> place = method.streams ? take_stream_place(method) : nullptr;
   return begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
     if (!method.writes_json) pending->checked = &method;
@@ -367,11 +387,11 @@ std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const
     }
     const Responder reply = responder_for(pending);
     if (method.where == Method::Where::batch) {
-      connection_.state().batch_calls.push(connection_.work_origin(),
-                                           Work([&method, request = std::move(request), reply]() mutable {
-                                             method.later(std::move(request), reply, nullptr);
-                                           }),
-                                           on_close(*pending));
+      port_.state().batch_calls.push(port_.work_origin(),
+                                     Work([&method, request = std::move(request), reply]() mutable {
+                                       method.later(std::move(request), reply, nullptr);
+                                     }),
+                                     on_close(*pending));
       return;
     }
     try {
@@ -382,7 +402,7 @@ std::shared_ptr<Calls::Pending> Calls::run_elsewhere(const Method& method, const
   });
 }
 
-void Calls::run_on_thread(const Method& method, Request request, const std::shared_ptr<Pending>& pending) {
+void CallSession::run_on_thread(const Method& method, Request request, const std::shared_ptr<Pending>& pending) {
   auto work = [&method, request = std::move(request), reply = responder_for(pending),
                stream = pending->stream]() mutable {
     try {
@@ -392,17 +412,17 @@ void Calls::run_on_thread(const Method& method, Request request, const std::shar
       reply.current_exception();
     }
   };
-  WorkerThreads& threads = method.streams ? *connection_.state().stream_threads : *connection_.state().pool;
-  threads.post(connection_.work_origin(), Work(std::move(work)), on_close(*pending));
+  WorkerThreads& threads = method.streams ? *port_.state().stream_threads : *port_.state().pool;
+  threads.post(port_.work_origin(), Work(std::move(work)), on_close(*pending));
 }
 
 // Nobody waits for the answer to a notification: it is on its way when its sender leaves.
-FairQueue::OnClose Calls::on_close(const Pending& pending) {
+FairQueue::OnClose CallSession::on_close(const Pending& pending) {
   return pending.id.empty() ? FairQueue::OnClose::run : FairQueue::OnClose::drop;
 }
 
-std::shared_ptr<void> Calls::take_stream_place(const Method& method) {
-  ServerState& state = connection_.state();
+std::shared_ptr<void> CallSession::take_stream_place(const Method& method) {
+  ServerState& state = port_.state();
   StreamPlaces& places = method.where == Method::Where::pool ? *state.streams_on_threads : *state.streams;
   if (streams_ >= places.share()) {
     throw CallError(ErrorCode::resource_exhausted,
@@ -410,33 +430,33 @@ std::shared_ptr<void> Calls::take_stream_place(const Method& method) {
                         std::to_string(places.share()) + " of " + places.name(),
                     limit_data(places.share(), streams_ + 1));
   }
-  std::shared_ptr<void> place = state.streams->take(connection_.work_origin().address);
+  std::shared_ptr<void> place = state.streams->take(port_.work_origin().address);
   if (&places == state.streams.get()) return place;
   // Of both kinds.
   auto both = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>();
   both->first = std::move(place);
-  both->second = places.take(connection_.work_origin().address);
+  both->second = places.take(port_.work_origin().address);
   return both;
 }
 
 // Bytes that one more stream may keep in each direction: many streams share what one may have alone.
-std::size_t Calls::stream_room() const {
-  const auto all = static_cast<std::size_t>(connection_.options().max_connection_memory / 4);
+std::size_t CallSession::stream_room() const {
+  const auto all = static_cast<std::size_t>(port_.options().max_connection_memory / 4);
   return std::clamp(all / std::max<std::size_t>(streams_, 1), least_stream_room, Stream::max_unread);
 }
 
 // What its handler says comes to the connection's thread, in order; see responder_for().
-void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open) {
-  const auto on_loop = [address = connection_.loop_address(), connection = connection_.weak_from_this(),
+void CallSession::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_parts, bool open) {
+  const auto on_loop = [mailbox = port_.mailbox(), port = port_.weak_from_this(), this,
                         pending = std::weak_ptr(pending)](auto work) {
-    address->post(Work([connection, pending, work = std::move(work)]() mutable {
-      const auto own = connection.lock();
+    mailbox->post(Work([port, this, pending, work = std::move(work)]() mutable {
+      const auto own = port.lock();
       const auto call = pending.lock();
-      if (own && call) own->on_own_thread([&] { work(own->calls(), call); });
+      if (own && call) own->on_own_thread([&] { work(*this, call); });
     }));
   };
   if (!part_room_) {
-    part_room_ = std::make_shared<PartRoom>(connection_.state().memory, connection_.options().max_connection_memory);
+    part_room_ = std::make_shared<PartRoom>(port_.state().memory, port_.options().max_connection_memory);
     note_unsent();
   }
   pending->stream = std::make_shared<Stream>(
@@ -444,11 +464,12 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
       [on_loop, room = part_room_](Part part) {
         const std::size_t weight = part.weight();
         PartCharge charge = weight > large_reply ? PartCharge(room, weight) : PartCharge();
-        on_loop(
-            [part = std::move(part), charge = std::move(charge)](
-                Calls& calls, const std::shared_ptr<Pending>& call) mutable { calls.send_part(call, part, charge); });
+        on_loop([part = std::move(part), charge = std::move(charge)](CallSession& calls,
+                                                                     const std::shared_ptr<Pending>& call) mutable {
+          calls.send_part(call, part, charge);
+        });
       },
-      [on_loop] { on_loop([](Calls& calls, const std::shared_ptr<Pending>& call) { calls.resume(*call); }); });
+      [on_loop] { on_loop([](CallSession& calls, const std::shared_ptr<Pending>& call) { calls.resume(*call); }); });
   if (!open) {
     pending->stream->end();
     return;
@@ -458,10 +479,10 @@ void Calls::open_stream(const std::shared_ptr<Pending>& pending, bool accepts_pa
 }
 
 // `charge`: of a large part, until the connection's own account has it.
-void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartCharge& charge) {
+void CallSession::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartCharge& charge) {
   if (pending->answered) return;
   const std::size_t weight = part.weight();
-  std::string& header = connection_.scratch();
+  std::string& header = port_.scratch();
   try {
     if (!charge.given()) check_unsent(weight, "unsent replies and parts");
     if (pending->checked != nullptr) check(*pending->checked, part);
@@ -474,9 +495,9 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartC
   }
   if (charge.given()) {
     charge.end();
-    connection_.account();
+    port_.account();
   }
-  if (connection_.out().memory() < Stream::max_unread) {
+  if (port_.out().memory() < Stream::max_unread) {
     pending->stream->release(weight);
   } else {
     pending->unsent += weight;
@@ -484,7 +505,7 @@ void Calls::send_part(const std::shared_ptr<Pending>& pending, Part& part, PartC
   }
 }
 
-void Calls::release_writers() {
+void CallSession::release_writers() {
   if (!std::exchange(writers_wait_, false)) return;
   for (const auto& [id, pending] : *pending_) {
     if (pending->stream) pending->stream->release(std::exchange(pending->unsent, 0));
@@ -493,12 +514,12 @@ void Calls::release_writers() {
 
 // Registers a call that somebody will answer later, whom `start` tells. If that fails, it is as if nothing had been.
 template <class Start>
-std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& request, Start start) {
+std::shared_ptr<CallSession::Pending> CallSession::begin(const CallHead& head, Request& request, Start start) {
   check_memory(request.memory());
   request.keep();
   const auto pending = count(head, request);
   try {
-    if (!head.id.empty() && head.timeout_ms > 0) pending->deadline = connection_.add_deadline(head.timeout_ms, head.id);
+    if (!head.id.empty() && head.timeout_ms > 0) pending->deadline = port_.add_deadline(head.timeout_ms, head.id);
     start(pending);
   } catch (...) {
     uncount(*pending);
@@ -508,23 +529,23 @@ std::shared_ptr<Calls::Pending> Calls::begin(const CallHead& head, Request& requ
   return pending;
 }
 
-std::shared_ptr<Calls::Pending> Calls::count(const CallHead& head, Request& request) {
+std::shared_ptr<CallSession::Pending> CallSession::count(const CallHead& head, Request& request) {
   auto pending = std::make_shared<Pending>();
   pending->id = head.id;
   pending->stop = request.stop_source();
-  pending->memory = MemoryCharge(connection_.state().memory, request.memory() + sizeof(Pending));
+  pending->memory = MemoryCharge(port_.state().memory, request.memory() + sizeof(Pending));
   if (!head.id.empty()) {
     if (!pending_) pending_ = std::make_unique<PendingCalls>();
     pending_->emplace(head.id, pending);
   }
-  if (running_++ == 0) self_ = connection_.shared_from_this();
+  if (running_++ == 0) self_ = port_.shared_from_this();
   under_way_ += pending->memory.bytes();
   pending->counted = true;
   return pending;
 }
 
 // Its handler is done with it, or has never begun.
-void Calls::uncount(Pending& pending) {
+void CallSession::uncount(Pending& pending) {
   if (!std::exchange(pending.counted, false) || !self_) return;  // or the connection is closed
   under_way_ -= pending.memory.bytes();
   if (pending.place) --streams_;
@@ -532,12 +553,12 @@ void Calls::uncount(Pending& pending) {
   if (--running_ == 0) self_.reset();  // whoever called has one
 }
 
-void Calls::check_memory(std::uint64_t size) const {
-  check_memory(*connection_.state().memory, this->memory() + connection_.out().memory(), size);
+void CallSession::check_memory(std::uint64_t size) const {
+  check_memory(*port_.state().memory, this->memory() + port_.out().memory(), size);
 }
 
 // Whether the server has memory for it. One connection, which has `own`, may have as much as is left for all others.
-void Calls::check_memory(const MemoryBudget& memory, std::uint64_t own, std::uint64_t size) {
+void CallSession::check_memory(const MemoryBudget& memory, std::uint64_t own, std::uint64_t size) {
   if (own + size <= memory.left()) return;
   const std::uint64_t used = memory.used();
   throw CallError(ErrorCode::resource_exhausted,
@@ -548,13 +569,13 @@ void Calls::check_memory(const MemoryBudget& memory, std::uint64_t own, std::uin
 }
 
 // For handlers on other threads.
-void Calls::note_unsent() {
-  if (part_room_) part_room_->unsent = connection_.out().memory();
+void CallSession::note_unsent() {
+  if (part_room_) part_room_->unsent = port_.out().memory();
 }
 
 // Whether the connection may have so much more to send. A reply alone always has room.
-void Calls::check_unsent(std::uint64_t size, const char* what) const {
-  const std::uint64_t unsent = connection_.out().memory(), most = connection_.options().max_connection_memory;
+void CallSession::check_unsent(std::uint64_t size, const char* what) const {
+  const std::uint64_t unsent = port_.out().memory(), most = port_.options().max_connection_memory;
   if (unsent == 0 || unsent + size <= most) return;
   throw CallError(
       ErrorCode::resource_exhausted,
@@ -562,7 +583,7 @@ void Calls::check_unsent(std::uint64_t size, const char* what) const {
       limit_data(most, unsent + size));
 }
 
-std::shared_ptr<Calls::Pending> Calls::find(const std::string& id) const {
+std::shared_ptr<CallSession::Pending> CallSession::find(const std::string& id) const {
   if (!pending_) return nullptr;
   const auto found = pending_->find(id);
   return found == pending_->end() ? nullptr : found->second;
@@ -570,25 +591,23 @@ std::shared_ptr<Calls::Pending> Calls::find(const std::string& id) const {
 
 // Answers on the connection's thread, whichever thread gives the answer, and whenever: also when the server is gone. A
 // connection dies on its own thread only, so the pointer to it is not made strong anywhere else.
-Responder Calls::responder_for(std::shared_ptr<Pending> pending) {
-  return Responder([address = connection_.loop_address(), connection = connection_.weak_from_this(),
-                    pending = std::move(pending)](Response* response, const Failure* failure) {
+Responder CallSession::responder_for(std::shared_ptr<Pending> pending) {
+  return Responder([mailbox = port_.mailbox(), port = port_.weak_from_this(), this, pending = std::move(pending)](
+                       Response* response, const Failure* failure) {
     std::optional<Response> answer;
     std::optional<Failure> problem;
     if (response != nullptr) answer.emplace(std::move(*response));
     if (failure != nullptr) problem = *failure;
-    address->post(Work([connection, pending, answer = std::move(answer), problem = std::move(problem)]() mutable {
-      const auto own = connection.lock();
+    mailbox->post(Work([port, this, pending, answer = std::move(answer), problem = std::move(problem)]() mutable {
+      const auto own = port.lock();
       if (!own) return;
-      const auto turn = [&] {
-        own->calls().finish(*pending, answer ? &*answer : nullptr, problem ? &*problem : nullptr);
-      };
+      const auto turn = [&] { finish(*pending, answer ? &*answer : nullptr, problem ? &*problem : nullptr); };
       own->on_own_thread(std::cref(turn));
     }));
   });
 }
 
-void Calls::finish(Pending& pending, Response* response, const Failure* failure) {
+void CallSession::finish(Pending& pending, Response* response, const Failure* failure) {
   uncount(pending);
   if (pending.answered || pending.id.empty()) return;
   forget(pending, answered_already);
@@ -604,14 +623,14 @@ void Calls::finish(Pending& pending, Response* response, const Failure* failure)
   }
 }
 
-void Calls::forget(Pending& pending, const CallError& why) {
+void CallSession::forget(Pending& pending, const CallError& why) {
   close(pending, why);
   pending_->erase(pending.id);
 }
 
-void Calls::close(Pending& pending, const CallError& why) {
+void CallSession::close(Pending& pending, const CallError& why) {
   pending.answered = true;
-  if (pending.deadline) connection_.remove_deadline(*pending.deadline);
+  if (pending.deadline) port_.remove_deadline(*pending.deadline);
   pending.deadline.reset();
   close_input(pending);
   resume(pending);
@@ -619,17 +638,17 @@ void Calls::close(Pending& pending, const CallError& why) {
 }
 
 // Answers instead of the handler, and tells it.
-void Calls::end(const std::shared_ptr<Pending>& pending, const CallError& error) {
+void CallSession::end(const std::shared_ptr<Pending>& pending, const CallError& error) {
   forget(*pending, error);
   fail(pending->id, failure_of(error));
   pending->stop.request_stop();
 }
 
-void Calls::expire(const std::string& id) {
+void CallSession::expire(const std::string& id) {
   if (const auto pending = find(id)) end(pending, CallError(ErrorCode::deadline_exceeded, "timeout_ms has passed"));
 }
 
-void Calls::cancel_all() {
+void CallSession::cancel_all() {
   if (pending_) {
     for (const auto& [id, pending] : *pending_) {
       close(*pending, caller_gone);
@@ -643,30 +662,30 @@ void Calls::cancel_all() {
   self_.reset();
 }
 
-std::string& Calls::reply_header() {
-  last_answer_ = connection_.now();
-  connection_.scratch().clear();
-  return connection_.scratch();
+std::string& CallSession::reply_header() {
+  last_answer_ = port_.now();
+  port_.scratch().clear();
+  return port_.scratch();
 }
 
 // What a handler wrote as JSON text goes into the frame as it is. Throws CallError for what is none.
 template <class Answer>
-void Calls::check(const Method& method, const Answer& answer) {
+void CallSession::check(const Method& method, const Answer& answer) {
   try {
     check_answer(method, answer);
   } catch (const CallError& error) {
-    connection_.log(LogLevel::error, error.what());
+    port_.log(LogLevel::error, error.what());
     throw;
   }
 }
 
 // Throws CallError for a reply that the connection, or the server, has no memory for.
-void Calls::answer(std::string_view id, Response& response) {
+void CallSession::answer(std::string_view id, Response& response) {
   const std::uint64_t size = response.body.size() + response.result.size();
   check_unsent(size, "unsent replies");
   if (size > large_reply) check_memory(size);
   std::string& header = reply_header();
-  write_reply(header, id, response, connection_.draining());
+  write_reply(header, id, response, port_.draining());
   if (response.metadata.size() > response.result.size()) {
     append_reply(header, std::move(response.body), "metadata", response.metadata.size());
   } else {
@@ -675,16 +694,16 @@ void Calls::answer(std::string_view id, Response& response) {
 }
 
 // `what` takes the most of it. A header that the peer must refuse would end its connection, and all its calls with it.
-void Calls::append_reply(std::string_view header, Buffer body, const char* what, std::size_t size) {
-  const std::size_t most = connection_.longest_header();
+void CallSession::append_reply(std::string_view header, Buffer&& body, const char* what, std::size_t size) {
+  const std::size_t most = frames_.longest_header();
   if (header.size() > most) {
     throw CallError(ErrorCode::resource_exhausted, header_too_large(what, size, header.size(), most),
                     limit_data(most, header.size()));
   }
-  connection_.append_frame(header, std::move(body));
+  frames_.append_frame(header, std::move(body));
 }
 
-void Calls::end_streams() {
+void CallSession::end_streams() {
   if (!pending_) return;
   std::vector<std::shared_ptr<Pending>> streams;
   for (const auto& [id, pending] : *pending_) {
@@ -695,23 +714,23 @@ void Calls::end_streams() {
   }
 }
 
-void Calls::fail(std::string_view id, const Failure& failure) {
-  ++connection_.state().failed_calls;
+void CallSession::fail(std::string_view id, const Failure& failure) {
+  ++port_.state().failed_calls;
   if (id.empty()) return;  // a notification is never answered
-  last_answer_ = connection_.now();
-  connection_.append_error(id, failure);
+  last_answer_ = port_.now();
+  frames_.append_error(id, failure);
 }
 
 // A body of any size, which goes to the disk as it comes. What cannot be stored is refused before any of it is taken.
-void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decoder) {
-  Request request(head, std::string_view(), connection_.peer());
+void CallSession::begin_put(const CallHead& head, const Header& header) {
+  Request request(head, std::string_view(), port_.peer());
   std::unique_ptr<IncomingFile> file;
   try {
-    file = std::make_unique<IncomingFile>(connection_.options(), request.params(), head.digest, decoder.body_left());
+    file = std::make_unique<IncomingFile>(port_.options(), request.params(), head.digest, decoder_.body_left());
   } catch (const CallError& error) {
-    refuse_body(error, decoder.body_left());
+    refuse_body(error, decoder_.body_left());
   }
-  if (const auto body = decoder.take_whole_body()) {
+  if (const auto body = decoder_.take_whole_body()) {
     if (!body->empty()) file->write(*body);
     finish_put(head, request, std::move(file));
     return;
@@ -721,11 +740,11 @@ void Calls::begin_put(const CallHead& head, const Header& header, Decoder& decod
   receiving_->id = head.id;
 }
 
-void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file) {
+void CallSession::finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file) {
   const bool long_one = file->reads_whole_file();
   begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
-    auto work = [file = std::move(file), stop = request.stop_token(), peer = connection_.peer(),
-                 &state = connection_.state(), answer = file_answer(pending, long_one)] {
+    auto work = [file = std::move(file), stop = request.stop_token(), peer = port_.peer(), &state = port_.state(),
+                 answer = file_answer(pending, long_one)] {
       try {
         Response response = file->finish(stop);
         ++state.uploads;
@@ -741,12 +760,11 @@ void Calls::finish_put(const CallHead& head, Request& request, std::unique_ptr<I
 }
 
 // On a thread that may wait for the disk.
-void Calls::file_method(const CallHead& head, Request& request) {
-  files_of(connection_.options());
+void CallSession::file_method(const CallHead& head, Request& request) {
+  files_of(port_.options());
   const bool long_one = request.method() == "file.get" || request.method() == "file.list";
   begin(head, request, [&](const std::shared_ptr<Pending>& pending) {
-    auto work = [files = connection_.options().files, request = std::move(request),
-                 answer = file_answer(pending, long_one)] {
+    auto work = [files = port_.options().files, request = std::move(request), answer = file_answer(pending, long_one)] {
       try {
         check_wanted(request.stop_token());
         if (request.method() == "file.get") {
@@ -763,27 +781,28 @@ void Calls::file_method(const CallHead& head, Request& request) {
 }
 
 // What a thread for files calls with the outcome.
-std::function<void(Calls::FileAnswer)> Calls::file_answer(const std::shared_ptr<Pending>& pending, bool long_one) {
+std::function<void(CallSession::FileAnswer)> CallSession::file_answer(const std::shared_ptr<Pending>& pending,
+                                                                      bool long_one) {
   struct Given {
-    std::weak_ptr<Connection> connection;
+    std::weak_ptr<SessionPort> port;
     std::shared_ptr<Pending> pending;
     bool long_one;
     std::optional<FileAnswer> answer;
   };
-  const auto given = std::make_shared<Given>(Given{connection_.weak_from_this(), pending, long_one, {}});
+  const auto given = std::make_shared<Given>(Given{port_.weak_from_this(), pending, long_one, {}});
   // Made beforehand, so that nothing can fail when the work is done.
-  const auto passed_on = std::make_shared<Work>([given] {
-    const auto own = given->connection.lock();
+  const auto passed_on = std::make_shared<Work>([given, this] {
+    const auto own = given->port.lock();
     if (!own) return;
-    own->on_own_thread([&] { own->calls().end_file_call(*given->pending, *given->answer, given->long_one); });
+    own->on_own_thread([&] { end_file_call(*given->pending, *given->answer, given->long_one); });
   });
-  return [given, passed_on, address = connection_.loop_address()](FileAnswer answer) {
+  return [given, passed_on, mailbox = port_.mailbox()](FileAnswer answer) {
     given->answer.emplace(std::move(answer));
-    address->post(std::move(*passed_on));
+    mailbox->post(std::move(*passed_on));
   };
 }
 
-void Calls::end_file_call(Pending& pending, FileAnswer& answer, bool long_one) {
+void CallSession::end_file_call(Pending& pending, FileAnswer& answer, bool long_one) {
   if (auto* file = std::get_if<OutgoingFile>(&answer)) {
     send_file(pending, *file);
   } else {
@@ -792,9 +811,9 @@ void Calls::end_file_call(Pending& pending, FileAnswer& answer, bool long_one) {
   end_file_work(long_one);
 }
 
-void Calls::run_file_work(Work work, bool long_one, FairQueue::OnClose on_close) {
+void CallSession::run_file_work(Work work, bool long_one, FairQueue::OnClose on_close) {
   if (!long_one) {
-    connection_.state().workers->post(connection_.work_origin(), std::move(work), on_close);
+    port_.state().workers->post(port_.work_origin(), std::move(work), on_close);
     return;
   }
   if (!file_work_) file_work_ = std::make_unique<std::deque<Work>>();
@@ -806,38 +825,38 @@ void Calls::run_file_work(Work work, bool long_one, FairQueue::OnClose on_close)
 }
 
 // If that fails, the call has failed that the work is for.
-void Calls::start_file_work(Work work) {
-  connection_.state().workers->post(connection_.work_origin(), std::move(work));
+void CallSession::start_file_work(Work work) {
+  port_.state().workers->post(port_.work_origin(), std::move(work));
   file_work_runs_ = true;
 }
 
-void Calls::end_file_work(bool long_one) {
+void CallSession::end_file_work(bool long_one) {
   if (!long_one) return;
   file_work_runs_ = false;
-  next_file_work();
+  if (file_work_) begin_file_work();
 }
 
 // A file that waits to be sent holds a descriptor, so the next one is not opened before.
-bool Calls::may_begin_file_work() const { return !file_work_runs_ && !connection_.out().has_file(); }
+bool CallSession::may_begin_file_work() const { return !file_work_runs_ && !port_.out().has_file(); }
 
 // If that fails, the exception ends the connection: a call is lost.
-void Calls::begin_file_work() {
+void CallSession::begin_file_work() {
   if (file_work_->empty() || !may_begin_file_work()) return;
   Work work = std::move(file_work_->front());
   file_work_->pop_front();
   start_file_work(std::move(work));
 }
 
-void Calls::send_file(Pending& pending, OutgoingFile& answer) {
+void CallSession::send_file(Pending& pending, OutgoingFile& answer) {
   uncount(pending);
   if (pending.answered || pending.id.empty()) return;
   forget(pending, answered_already);
   std::string& header = reply_header();
-  write_reply(header, pending.id, answer.response, connection_.draining(), answer.file.length());
-  connection_.append_frame(header, std::move(answer.file));
+  write_reply(header, pending.id, answer.response, port_.draining(), answer.file.length());
+  frames_.append_frame(header, std::move(answer.file));
 }
 
-void Calls::server_method(const CallHead& head, Request& request) {
+void CallSession::server_method(const CallHead& head, Request& request) {
   if (head.method.starts_with("file.")) {
     file_method(head, request);
     return;
@@ -846,14 +865,14 @@ void Calls::server_method(const CallHead& head, Request& request) {
   if (head.method == "rpc.cancel") {
     cancel(request);
   } else if (head.method == "rpc.health") {
-    response.result = health_text(connection_.draining());
+    response.result = health_text(port_.draining());
   } else {
-    response.result = connection_.state().stats();
+    response.result = port_.state().stats();
   }
   if (!head.id.empty()) answer(head.id, response);
 }
 
-void Calls::cancel(Request& request) {
+void CallSession::cancel(Request& request) {
   const Json& params = request.params();
   if (!params.is_object() || !params.contains("id")) {
     throw CallError(ErrorCode::invalid_params, "rpc.cancel: expected {\"id\": ID}");

@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -22,35 +23,31 @@
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/frame.hpp"
 #include "net/task.hpp"
-#include "server/event_loop.hpp"
 #include "server/methods/file_methods.hpp"
+#include "server/sessions/frame_writer.hpp"
+#include "server/sessions/session.hpp"
+#include "server/sessions/session_port.hpp"
 
 namespace framecall {
 
-class Connection;
-
 /// Belongs to a connection, and runs on its thread. A call of a loop method whose body has come with it is answered at
 /// once and leaves nothing here.
-class Calls {
+class CallSession final : public BodySink {
  public:
-  explicit Calls(Connection& connection) : connection_(connection) {}
-  ~Calls();
+  /// All must outlive it.
+  CallSession(SessionPort& port, FrameWriter& frames, Decoder& decoder)
+      : port_(port), frames_(frames), decoder_(decoder) {}
+  ~CallSession() override;
 
-  /// A frame that is a call, or a part of one. Throws CallError for what ends the connection: a reply where nothing was
-  /// asked, an unreadable id.
-  void on_header(const Header& header, Decoder& decoder);
+  /// A frame that is a call, or a part of one. Returns where its body goes; null: it came with the header, or is dropped.
+  /// Throws CallError for what ends the connection: a reply where nothing was asked, an unreadable id.
+  BodySink* on_header(const Header& header);
   /// Answers it with `error`, and drops its body.
   void refuse(const Header& header, const CallError& error);
-  /// The body of the call under way, if it was not there with its header; a block to receive into directly.
-  void on_body(std::string_view bytes);
-  /// It goes to a file.
-  bool receives_file() const { return receiving_ && receiving_->file; }
-  /// How much of it may be received in one go; 0: too little is there to make room for more.
-  std::size_t room() const;
-  /// Null, and the call is refused: the server has no memory for that.
-  char* prepare(std::size_t size);
-  void commit(std::size_t size);
-  void on_end(Header& scratch);
+  std::span<char> prepare(std::uint64_t left) override;
+  void commit(std::size_t size) override;
+  void write(std::string_view bytes) override;
+  void end() override;
   /// Drops a body that is on its way.
   void abandon();
 
@@ -58,24 +55,19 @@ class Calls {
   std::size_t in_flight() const { return running_; }
   /// Answers every call that streams, with UNAVAILABLE, and tells its handler.
   void end_streams();
-  /// The same without the streams that parts will come for: who waits for those has to read on.
-  std::size_t filling() const { return running_ - std::min(running_, open_); }
-  /// The handler of a stream has more parts than it takes: nothing is read meanwhile.
-  bool held_back() const { return held_ > 0; }
-  /// Bytes of the requests that handlers have, and of the one that is being received.
-  std::size_t memory() const { return under_way_ + (receiving_ ? receiving_->memory() : 0); }
-  std::size_t under_way() const { return under_way_; }
-  bool receiving() const { return receiving_ != nullptr; }
+  /// Whether one more may come.
+  bool may_start() const { return held_ == 0 && filling() < port_.options().max_in_flight && !crowded(); }
+  /// Bytes of the request that is being received.
+  std::size_t receiving_memory() const { return receiving_ ? receiving_->memory() : 0; }
   /// There was a stream: a caller may break one off.
   bool has_streamed() const { return has_streamed_; }
   /// When the last answer was given, by the loop's clock.
   std::int64_t last_answer() const { return last_answer_; }
   /// Bytes are to be sent, or were sent.
   void note_unsent();
-  /// Little is left to send: handlers that write streams may go on.
-  void release_writers();
-  /// No file is left to send: the next file method may run.
-  void next_file_work() {
+  /// Little is left to send: handlers that write streams may go on, and the next file method may run.
+  void on_sent() {
+    release_writers();
     if (file_work_) begin_file_work();
   }
   /// The deadline of a call has passed.
@@ -121,10 +113,16 @@ class Calls {
   };
   class PartCharge;
 
+  // In flight, without the streams that parts will come for: who waits for those has to read on.
+  std::size_t filling() const { return running_ - std::min(running_, open_); }
+  std::size_t memory() const { return under_way_ + receiving_memory(); }
+  bool crowded() const;
+  void start(const Header& header);
+  void release_writers();
   void fail_without_id(const CallError& error);
-  void begin_call(const CallHead& head, const Header& header, Decoder& decoder);
+  void begin_call(const CallHead& head, const Header& header);
   void receive(const Header& header, std::shared_ptr<Pending> pending, bool large);
-  void on_item(const Header& header, Decoder& decoder, const std::string& id);
+  void on_item(const Header& header, const std::string& id);
   void pass_on();
   void deliver(const Header& header, const std::shared_ptr<Pending>& pending, Buffer body, Digest* sum = nullptr);
   void deliver(Pending& pending, Part part);
@@ -152,7 +150,7 @@ class Calls {
   void check(const Method& method, const Answer& answer);
   void answer(std::string_view id, Response& response);
   std::string& reply_header();
-  void append_reply(std::string_view header, Buffer body, const char* what, std::size_t size);
+  void append_reply(std::string_view header, Buffer&& body, const char* what, std::size_t size);
   void fail(std::string_view id, const Failure& failure);
   void check_room(std::uint64_t size);
   void check_memory(std::uint64_t size) const;
@@ -162,7 +160,7 @@ class Calls {
   void refuse_received(const CallError& error);
   [[noreturn]] void refuse_body(const CallError& error, std::uint64_t size) const;
   void server_method(const CallHead& head, Request& request);
-  void begin_put(const CallHead& head, const Header& header, Decoder& decoder);
+  void begin_put(const CallHead& head, const Header& header);
   void finish_put(const CallHead& head, Request& request, std::unique_ptr<IncomingFile> file);
   void file_method(const CallHead& head, Request& request);
   using FileAnswer = std::variant<Failure, Response, OutgoingFile>;
@@ -176,7 +174,9 @@ class Calls {
   void send_file(Pending& pending, OutgoingFile& answer);
   void cancel(Request& request);
 
-  Connection& connection_;
+  SessionPort& port_;
+  FrameWriter& frames_;
+  Decoder& decoder_;
   std::unique_ptr<Receiving> receiving_;
   using PendingCalls = std::unordered_map<std::string, std::shared_ptr<Pending>>;
   std::unique_ptr<PendingCalls> pending_;  // once there was one
@@ -188,7 +188,7 @@ class Calls {
   bool file_work_runs_ = false;
   bool writers_wait_ = false, has_streamed_ = false;
   std::int64_t last_answer_ = std::numeric_limits<std::int64_t>::min() / 2;  // long ago
-  std::shared_ptr<Connection> self_;                                         // lives as long as somebody may answer
+  std::shared_ptr<SessionPort> self_;                                        // lives as long as somebody may answer
 };
 
 }  // namespace framecall

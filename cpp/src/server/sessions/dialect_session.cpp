@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "framecall/detail/json_text.hpp"
-#include "server/connection.hpp"
 #include "server/methods/file_methods.hpp"
 
 namespace framecall {
@@ -68,21 +67,22 @@ std::string last_part(const Dialect& dialect, std::string_view name) {
 
 }  // namespace
 
-Conversation::Conversation(Connection& connection) : connection_(connection), dialect_(connection.options().dialect) {}
+DialectSession::DialectSession(SessionPort& port, FrameWriter& frames)
+    : port_(port), frames_(frames), dialect_(port.options().dialect) {}
 
-void Conversation::on_header(const Header& header) {
+void DialectSession::on_header(const Header& header) {
   as_text_ = false;
   message_.clear();
   operation_ = operation_of(header, dialect_);
   const auto line = text_of(header, dialect_.operation_keys);
-  if (operation_ == Operation::message && line && connection_.options().commands) {
+  if (operation_ == Operation::message && line && port_.options().commands) {
     operation_ = Operation::command;  // {"cmd": "ls -l"}
     argument_ = *line;
   }
   const auto head = upload_head(header, dialect_);
   const bool free =
       operation_ == Operation::login || operation_ == Operation::register_user || operation_ == Operation::quit;
-  if (!connection_.admitted() && !free) return;
+  if (!port_.admitted() && !free) return;
   switch (operation_) {
     case Operation::upload:
       if (head) begin_upload(*head, header);
@@ -102,8 +102,8 @@ void Conversation::on_header(const Header& header) {
   }
 }
 
-void Conversation::begin_upload(const UploadHead& head, const Header& header) {
-  const ServerOptions& options = connection_.options();
+void DialectSession::begin_upload(const UploadHead& head, const Header& header) {
+  const ServerOptions& options = port_.options();
   if (!head.name->is_string()) {
     throw CallError(ErrorCode::invalid_params, "the file name is not a string: " + printable(head.name->text, 40));
   }
@@ -126,7 +126,7 @@ void Conversation::begin_upload(const UploadHead& head, const Header& header) {
   answer(dialect_.before_body, {name, checksum_, {}, size_, {}});
 }
 
-void Conversation::begin_download(const Header& header) {
+void DialectSession::begin_download(const Header& header) {
   argument_ = text_of(header, dialect_.name_keys).value_or("");
   if (argument_.empty()) {
     throw CallError(ErrorCode::invalid_params, "a download without a name (" + joined(dialect_.name_keys) +
@@ -136,7 +136,7 @@ void Conversation::begin_download(const Header& header) {
   check_whole(header, dialect_, "a download");
 }
 
-void Conversation::check_name(const std::string& name) const {
+void DialectSession::check_name(const std::string& name) const {
   try {
     check_file_name(name);
   } catch (const CallError& error) {
@@ -147,7 +147,7 @@ void Conversation::check_name(const std::string& name) const {
   }
 }
 
-void Conversation::begin_message(const Header& header) {
+void DialectSession::begin_message(const Header& header) {
   if (!dialect_.message) {
     throw CallError(ErrorCode::invalid_request,
                     "neither a request nor an upload with a name (" + joined(dialect_.name_keys) + ") and a size (" +
@@ -165,47 +165,45 @@ void Conversation::begin_message(const Header& header) {
   body_.clear();
 }
 
-void Conversation::on_body(std::string_view bytes) {
+void DialectSession::write(std::string_view bytes) {
   if (upload_) {
     const auto file = static_cast<std::size_t>(std::min<std::uint64_t>(size_ - upload_->size(), bytes.size()));
     upload_->write(bytes.substr(0, file));
     if (digest_) digest_->update(bytes.substr(0, file));
     trailer_ += bytes.substr(file);
-  } else if (connection_.admitted() && operation_ == Operation::message &&
-             dialect_.message.kind == Answer::Kind::echo) {
+  } else if (port_.admitted() && operation_ == Operation::message && dialect_.message.kind == Answer::Kind::echo) {
     body_ += bytes;
   }
 }
 
-void Conversation::on_end(std::uint64_t offset) {
+void DialectSession::end() {
   if (upload_) {
     if (last_file_ == upload_->name()) {
-      connection_.log(LogLevel::warning,
-                      "\"" + printable(last_file_) +
-                          "\" replaces the file that this connection sent a moment ago: is it sent in pieces?");
+      port_.log(LogLevel::warning,
+                "\"" + printable(last_file_) +
+                    "\" replaces the file that this connection sent a moment ago: is it sent in pieces?");
     }
     last_file_ = upload_->name();
   } else {
     last_file_.clear();
   }
-  last_end_ = offset;
   act(operation_, std::exchange(argument_, {}));
 }
 
-void Conversation::act(Operation operation, std::string argument) {
+void DialectSession::act(Operation operation, std::string argument) {
   operation_ = operation;
   if (operation == Operation::quit) {
-    connection_.finish();
+    port_.finish();
     return;
   }
   if (operation == Operation::login) {
     log_in();
     return;
   }
-  if (!connection_.admitted() || operation == Operation::register_user) {
+  if (!port_.admitted() || operation == Operation::register_user) {
     const bool registers = operation == Operation::register_user;
     const std::string why = registers ? "users are not registered over the wire" : "a request before the login";
-    connection_.log(LogLevel::warning, "refused: " + why);
+    port_.log(LogLevel::warning, "refused: " + why);
     answer_or_fail(dialect_.login_failed, {}, registers ? ErrorCode::permission_denied : ErrorCode::unauthenticated,
                    why);
     done();
@@ -226,14 +224,14 @@ void Conversation::act(Operation operation, std::string argument) {
   }
 }
 
-void Conversation::on_text(std::string_view line) {
+void DialectSession::on_text(std::string_view line) {
   const std::size_t begin = std::min(line.find_first_not_of(" \t\r\n"), line.size());
   line.remove_prefix(begin);
   if (line.empty()) return;
   if (line.front() == '{') {
     Header header;
     header.read(line.substr(0, line.find_last_of('}') + 1));
-    if (connection_.admitted() && operation_of(header, dialect_) == Operation::upload) {
+    if (port_.admitted() && operation_of(header, dialect_) == Operation::upload) {
       throw CallError(ErrorCode::invalid_request,
                       "an upload without a length in front of its header: struct.pack('i', len(header)) is missing");
     }
@@ -247,12 +245,12 @@ void Conversation::on_text(std::string_view line) {
   act(request.operation, std::move(request.argument));
 }
 
-void Conversation::on_zero() {
-  if (dialect_.zero_prefix == Dialect::ZeroPrefix::end) connection_.finish();
+void DialectSession::on_zero() {
+  if (dialect_.zero_prefix == Dialect::ZeroPrefix::end) port_.finish();
 }
 
 // An upload word without a size only tells that the file's header comes next.
-void Conversation::end_upload() {
+void DialectSession::end_upload() {
   if (!upload_) return;
   if (!judge_checksum()) {
     throw CallError(ErrorCode::data_loss, "file \"" + printable(upload_->name()) + "\": its checksum differs");
@@ -261,7 +259,7 @@ void Conversation::end_upload() {
 }
 
 // False if the file must not be stored. Many lessons send a constant, which says nothing.
-bool Conversation::judge_checksum() {
+bool DialectSession::judge_checksum() {
   if (!digest_) return true;
   const std::string real = digest_->finish();
   digest_.reset();
@@ -276,24 +274,24 @@ bool Conversation::judge_checksum() {
   if (announced.empty()) {
     if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
   } else if (!is_checksum(announced)) {
-    connection_.log(LogLevel::warning, shown + "the checksum \"" + printable(announced, 40) +
-                                           "\" is not 32 hexadecimal digits and was not checked");
+    port_.log(LogLevel::warning, shown + "the checksum \"" + printable(announced, 40) +
+                                     "\" is not 32 hexadecimal digits and was not checked");
   } else if (!equal_checksums(announced, real)) {
     if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
-    connection_.log(LogLevel::warning, shown + "its MD5 is " + real + ", announced was " + printable(announced, 40));
+    port_.log(LogLevel::warning, shown + "its MD5 is " + real + ", announced was " + printable(announced, 40));
   }
   return true;
 }
 
-void Conversation::publish() {
+void DialectSession::publish() {
   const auto stored = [this](const FileStore::Upload& upload) {
-    ++connection_.state().uploads;
-    connection_.log(LogLevel::info,
-                    "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
+    ++port_.state().uploads;
+    port_.log(LogLevel::info,
+              "stored \"" + printable(upload.name()) + "\", " + std::to_string(upload.size()) + " bytes");
     answer(dialect_.after_body, {upload.name(), checksum_, {}, upload.size(), {}});
     done();
   };
-  if (connection_.options().files->options().durability == Durability::none) {
+  if (port_.options().files->options().durability == Durability::none) {
     upload_->publish();
     const FileStore::Upload upload = std::move(*upload_);
     upload_.reset();
@@ -302,16 +300,16 @@ void Conversation::publish() {
   }
   const auto upload = std::make_shared<FileStore::Upload>(std::move(*upload_));
   upload_.reset();
-  connection_.wait_for([upload] { upload->publish(); }, [stored, upload] { stored(*upload); }, FairQueue::OnClose::run);
+  port_.wait_for([upload] { upload->publish(); }, [stored, upload] { stored(*upload); }, FairQueue::OnClose::run);
 }
 
-void Conversation::send_file(const std::string& name) {
+void DialectSession::send_file(const std::string& name) {
   struct Result {
     std::optional<FileStore::Download> file;
     std::string checksum, problem;
   };
   const auto result = std::make_shared<Result>();
-  FileStore& files = files_of(connection_.options());
+  FileStore& files = files_of(port_.options());
   const std::string wanted = last_part(dialect_, name);
   const bool with_checksum = dialect_.checksum_place != Dialect::ChecksumPlace::none;
   stop_ = std::stop_source();
@@ -323,9 +321,9 @@ void Conversation::send_file(const std::string& name) {
       result->problem = error.what();
     }
   };
-  connection_.wait_for(work, [this, wanted, result] {
+  port_.wait_for(work, [this, wanted, result] {
     if (!result->problem.empty()) {
-      connection_.log(LogLevel::warning, result->problem);
+      port_.log(LogLevel::warning, result->problem);
       answer_or_fail(dialect_.not_found, {printable(wanted), {}, {}, 0, {}}, ErrorCode::not_found, result->problem);
       done();
       return;
@@ -335,60 +333,58 @@ void Conversation::send_file(const std::string& name) {
     check_header(header);
     Buffer trailer;
     if (dialect_.checksum_place == Dialect::ChecksumPlace::trailer) trailer.append(result->checksum);
-    connection_.log(LogLevel::info, "sends \"" + printable(wanted) + "\", " + std::to_string(size) + " bytes");
-    connection_.append_frame(header, std::move(*result->file), std::move(trailer));
+    port_.log(LogLevel::info, "sends \"" + printable(wanted) + "\", " + std::to_string(size) + " bytes");
+    frames_.append_frame(header, std::move(*result->file), std::move(trailer));
     done();
   });
 }
 
-void Conversation::send_list() {
+void DialectSession::send_list() {
   if (!dialect_.list) {
-    connection_.log(LogLevel::warning, "a list is wanted, and the dialect has no answer for one: answer.list");
+    port_.log(LogLevel::warning, "a list is wanted, and the dialect has no answer for one: answer.list");
     answer_or_fail(dialect_.list, {}, ErrorCode::method_not_found, "this server has no list of its files");
     done();
     return;
   }
-  FileStore& files = files_of(connection_.options());
+  FileStore& files = files_of(port_.options());
   const auto listing = std::make_shared<FileStore::Listing>();
-  connection_.wait_for([&files, listing] { *listing = files.list(); },
-                       [this, listing] {
-                         std::vector<std::string> names;
-                         for (FileStore::Entry& entry : listing->files) names.push_back(std::move(entry.name));
-                         if (listing->left_out > 0) {
-                           connection_.log(LogLevel::warning, "the list leaves out " +
-                                                                  std::to_string(listing->left_out) +
-                                                                  " files whose names are not allowed");
-                         }
-                         answer(dialect_.list, {{}, {}, {}, names.size(), names});
-                         done();
-                       });
+  port_.wait_for([&files, listing] { *listing = files.list(); },
+                 [this, listing] {
+                   std::vector<std::string> names;
+                   for (FileStore::Entry& entry : listing->files) names.push_back(std::move(entry.name));
+                   if (listing->left_out > 0) {
+                     port_.log(LogLevel::warning, "the list leaves out " + std::to_string(listing->left_out) +
+                                                      " files whose names are not allowed");
+                   }
+                   answer(dialect_.list, {{}, {}, {}, names.size(), names});
+                   done();
+                 });
 }
 
-void Conversation::log_in() {
+void DialectSession::log_in() {
   if (dialect_.login == Dialect::Login::none) {
-    connection_.log(LogLevel::warning, "a login, and the dialect has none: login.form");
+    port_.log(LogLevel::warning, "a login, and the dialect has none: login.form");
     answer_or_fail(dialect_.login_failed, {}, ErrorCode::method_not_found, "this server has no login");
     done();
     return;
   }
-  const std::shared_ptr<const Users> users = connection_.options().users;
+  const std::shared_ptr<const Users> users = port_.options().users;
   auto check = [users, user = user_, password = std::exchange(password_, {})] {
     return users && users->check(user, password);
   };
-  auto done = [this, user = user_, resume = connection_.pause()](bool good) {
+  auto done = [this, user = user_, resume = port_.pause()](bool good) {
     resume([this, user, good] { end_login(user, good); });
   };
-  connection_.state().logins->submit(connection_.network(), connection_.weak_from_this(), std::move(check),
-                                     std::move(done));
+  port_.state().logins->submit(port_.network(), port_.weak_from_this(), std::move(check), std::move(done));
 }
 
-void Conversation::end_login(const std::string& user, bool good) {
+void DialectSession::end_login(const std::string& user, bool good) {
   if (good) {
-    connection_.admit();
-    connection_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
+    port_.admit();
+    port_.log(LogLevel::info, "user \"" + printable(user, 40) + "\" logged in");
   } else {
-    connection_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
-                                           (connection_.options().users ? "" : "; this server has no users file"));
+    port_.log(LogLevel::warning, "user \"" + printable(user, 40) + "\": no such user or a wrong password" +
+                                     (port_.options().users ? "" : "; this server has no users file"));
   }
   if (good) {
     answer(dialect_.login_ok, {{}, {}, user, 0, {}});
@@ -397,43 +393,42 @@ void Conversation::end_login(const std::string& user, bool good) {
                    "no such user or a wrong password");
   }
   done();
-  if (good || ++failed_logins_ < connection_.options().max_login_attempts) return;
-  connection_.leave(std::to_string(failed_logins_) + " failed logins, max_login_attempts");
+  if (good || ++failed_logins_ < port_.options().max_login_attempts) return;
+  port_.leave(std::to_string(failed_logins_) + " failed logins, max_login_attempts");
 }
 
-void Conversation::run_command(const std::string& line) {
-  const std::shared_ptr<const CommandTable> commands = connection_.options().commands;
+void DialectSession::run_command(const std::string& line) {
+  const std::shared_ptr<const CommandTable> commands = port_.options().commands;
   if (!commands) {
-    connection_.log(LogLevel::warning,
-                    "not a request of the dialect, and there is no table of commands: \"" + printable(line) + "\"");
+    port_.log(LogLevel::warning,
+              "not a request of the dialect, and there is no table of commands: \"" + printable(line) + "\"");
     answer_or_fail(dialect_.not_found, {printable(line), {}, {}, 0, {}}, ErrorCode::method_not_found,
                    "not a request of the dialect: \"" + printable(line) + "\"");
     done();
     return;
   }
-  if (!commands->has(line)) connection_.log(LogLevel::warning, "no such command: \"" + printable(line) + "\"");
+  if (!commands->has(line)) port_.log(LogLevel::warning, "no such command: \"" + printable(line) + "\"");
   if (const auto text = commands->answer_at_once(line)) {
     send_output(*text);
     return;
   }
-  connection_.state().commands->run(connection_.network(), line,
-                                    [this, resume = connection_.pause()](std::string output) {
-                                      resume([this, output = std::move(output)] { send_output(output); });
-                                    });
+  port_.state().commands->run(port_.network(), line, [this, resume = port_.pause()](std::string output) {
+    resume([this, output = std::move(output)] { send_output(output); });
+  });
 }
 
-void Conversation::send_output(std::string_view output) {
+void DialectSession::send_output(std::string_view output) {
   send_frame(size_only(dialect_, output.size()), output);
   done();
 }
 
-void Conversation::answer(const Answer& answer, const AnswerValues& values) {
+void DialectSession::answer(const Answer& answer, const AnswerValues& values) {
   switch (answer.kind) {
     case Answer::Kind::none:
     case Answer::Kind::echo: break;
-    case Answer::Kind::text: connection_.out().append(fill_in(answer, values)); break;
+    case Answer::Kind::text: port_.out().append(fill_in(answer, values)); break;
     case Answer::Kind::frame:
-      as_text_ ? connection_.out().append(fill_in(answer, values)) : send_frame(fill_in(answer, values));
+      as_text_ ? port_.out().append(fill_in(answer, values)) : send_frame(fill_in(answer, values));
       break;
     case Answer::Kind::body: {
       std::string content;
@@ -443,33 +438,33 @@ void Conversation::answer(const Answer& answer, const AnswerValues& values) {
     }
     case Answer::Kind::zero_size: send_frame(file_header(dialect_, values.name, 0)); break;
     case Answer::Kind::zero_prefix: send_frame(""); break;
-    case Answer::Kind::close: connection_.finish(); break;
+    case Answer::Kind::close: port_.finish(); break;
   }
 }
 
 // A known request gets an answer, also where the dialect has none for it.
-void Conversation::answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code,
-                                  const std::string& message) {
+void DialectSession::answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code,
+                                    const std::string& message) {
   if (given) {
     answer(given, values);
   } else if (as_text_) {
     std::string text;
     write_error(text, "null", static_cast<std::int64_t>(code), message);
-    connection_.out().append(text);
+    port_.out().append(text);
   } else {
-    connection_.append_error("null", {static_cast<std::int64_t>(code), message, {}});
+    frames_.append_error("null", {static_cast<std::int64_t>(code), message, {}});
   }
 }
 
-void Conversation::send_frame(std::string_view header, std::string_view body) {
+void DialectSession::send_frame(std::string_view header, std::string_view body) {
   check_header(header);
   Buffer block;
   block.append(body);
-  connection_.append_frame(header, std::move(block));
+  frames_.append_frame(header, std::move(block));
 }
 
-void Conversation::check_header(std::string_view header) {
-  const std::size_t room = connection_.longest_header();
+void DialectSession::check_header(std::string_view header) {
+  const std::size_t room = frames_.longest_header();
   if (header.size() > room) {
     throw CallError(ErrorCode::resource_exhausted,
                     "an answer with a header of " + std::to_string(header.size()) +
@@ -478,17 +473,17 @@ void Conversation::check_header(std::string_view header) {
   }
 }
 
-void Conversation::done() {
+void DialectSession::done() {
   as_text_ = false;
-  if (dialect_.close_after_one && connection_.admitted() && operation_ != Operation::login) connection_.finish();
+  if (dialect_.close_after_one && port_.admitted() && operation_ != Operation::login) port_.finish();
 }
 
-std::string Conversation::progress(std::uint64_t body_left) const {
+std::string DialectSession::progress(std::uint64_t body_left) const {
   if (!upload_) return {};
   return ", " + std::to_string(body_left) + " bytes before the end of \"" + printable(upload_->name()) + "\"";
 }
 
-std::string Conversation::surplus(std::uint64_t offset) const {
+std::string DialectSession::surplus(std::uint64_t offset) const {
   if (offset != last_end_) return {};
   if (last_file_.empty()) return surplus_of_message();
   return "; these bytes are surplus behind \"" + printable(last_file_) +
@@ -497,7 +492,7 @@ std::string Conversation::surplus(std::uint64_t offset) const {
 }
 
 // Integers of the message before: one of them may be the size of what follows.
-std::string Conversation::surplus_of_message() const {
+std::string DialectSession::surplus_of_message() const {
   if (message_.empty()) return {};
   Header header;
   header.read(message_);
@@ -511,7 +506,7 @@ std::string Conversation::surplus_of_message() const {
   return {};
 }
 
-void Conversation::abandon() {
+void DialectSession::abandon() {
   upload_.reset();
   digest_.reset();
   stop_.request_stop();

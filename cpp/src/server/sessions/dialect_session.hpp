@@ -11,23 +11,26 @@
 #include "framecall/wire/dialect.hpp"
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/header.hpp"
+#include "server/sessions/frame_writer.hpp"
+#include "server/sessions/session.hpp"
+#include "server/sessions/session_port.hpp"
 
 namespace framecall {
-
-class Connection;
 
 /// One for each connection that says such things, on its thread. Whatever cannot be served is a CallError or a
 /// ProtocolError, which the connection makes a refusal. Answers that need the disk or a slow computation come later; the
 /// connection reads nothing meanwhile.
-class Conversation {
+class DialectSession final : public BodySink {
  public:
-  explicit Conversation(Connection& connection);
+  /// Both must outlive it.
+  DialectSession(SessionPort& port, FrameWriter& frames);
 
   /// A frame that is no call, its body in pieces, and its end.
   void on_header(const Header& header);
-  void on_body(std::string_view bytes);
-  /// `offset`: of what follows it in the stream.
-  void on_end(std::uint64_t offset);
+  void write(std::string_view bytes) override;
+  void end() override;
+  /// `offset`: of what follows the message in the stream.
+  void set_end(std::uint64_t offset) { last_end_ = offset; }
   /// A raw line between two frames; a length of 0.
   void on_text(std::string_view line);
   void on_zero();
@@ -61,7 +64,8 @@ class Conversation {
   std::string surplus_of_message() const;
   void done();
 
-  Connection& connection_;
+  SessionPort& port_;
+  FrameWriter& frames_;
   const Dialect& dialect_;
   Operation operation_ = Operation::message;
   bool as_text_ = false;  // the request came without a length in front: its answer goes so, too

@@ -2,20 +2,17 @@
 
 #include <array>
 
+#include "framecall/error.hpp"
 #include "framecall/wire/frame.hpp"
+#include "server/sessions/echo_session.hpp"
+#include "server/sessions/frame_session.hpp"
+#include "server/sessions/http_session.hpp"
 
 namespace framecall {
 namespace {
 
 constexpr std::array<std::string_view, 9> http_methods = {"GET ",     "HEAD ",  "POST ",    "PUT ",  "DELETE ",
                                                           "OPTIONS ", "PATCH ", "CONNECT ", "TRACE "};
-
-std::string http_reply(std::string_view status, std::string_view text, bool with_body) {
-  std::string reply("HTTP/1.1 ");
-  reply.append(status).append("\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: ");
-  reply.append(std::to_string(text.size())).append("\r\n\r\n");
-  return with_body ? reply.append(text) : reply;
-}
 
 }  // namespace
 
@@ -42,25 +39,73 @@ FirstBytes::Verdict FirstBytes::judge(std::string_view bytes, bool quiet, const 
   return quiet && is_text(bytes) ? Verdict::text : Verdict::undecided;
 }
 
-std::string http_answer(std::string_view received, bool serving) {
-  const std::size_t end = received.find("\r\n\r\n");
-  if (end == std::string_view::npos) {
-    return received.size() > max_http_head ? http_reply("431 Request Header Fields Too Large", "too long\n", true)
-                                           : std::string();
+std::unique_ptr<Session> first_session(SessionPort& port, Protocols protocols) {
+  if (!protocols.echo && !protocols.http) return std::make_unique<FrameSession>(port);
+  if (protocols.echo && !protocols.frames && !protocols.http) return std::make_unique<EchoSession>(port);
+  return std::make_unique<ProtocolDetection>(port, protocols);
+}
+
+void ProtocolDetection::receive(std::string_view bytes) {
+  first_.append(bytes);
+  decide(false);
+}
+
+void ProtocolDetection::end() {
+  if (first_.empty()) {
+    port_.finish();
+    return;
   }
-  const std::string_view line = received.substr(0, received.find("\r\n"));
-  const std::size_t first = line.find(' '), last = line.rfind(' ');
-  if (first == last || !line.substr(last + 1).starts_with("HTTP/1.")) {
-    return http_reply("400 Bad Request", "not HTTP/1.1\n", true);
+  Session* const next = decide(true);
+  if (next != nullptr) {
+    next->end();
+  } else {
+    port_.finish();
   }
-  const std::string_view method = line.substr(0, first);
-  std::string_view path = line.substr(first + 1, last - first - 1);
-  path = path.substr(0, path.find('?'));
-  if (method != "GET" && method != "HEAD") return http_reply("405 Method Not Allowed", "GET only\n", true);
-  const bool with_body = method == "GET";
-  if (path != "/healthz") return http_reply("404 Not Found", "there is /healthz\n", with_body);
-  return serving ? http_reply("200 OK", "SERVING\n", with_body)
-                 : http_reply("503 Service Unavailable", "NOT_SERVING\n", with_body);
+}
+
+bool ProtocolDetection::on_quiet() {
+  decide(true);
+  return false;
+}
+
+Session::Expects ProtocolDetection::expects() const {
+  Expects expects;
+  expects.head = expects.text = !first_.empty();
+  return expects;
+}
+
+// The session that has the bytes from now on, if that is known.
+Session* ProtocolDetection::decide(bool quiet) {
+  const FirstBytes first{protocols_.frames, protocols_.http};
+  std::unique_ptr<Session> next;
+  switch (first.judge(first_.view(), quiet, port_.options().dialect, port_.options().max_header)) {
+    case FirstBytes::Verdict::undecided: return nullptr;
+    case FirstBytes::Verdict::tls:
+      port_.log(LogLevel::warning, "closed: a TLS handshake, and TLS is not enabled on this port");
+      port_.close();
+      return nullptr;
+    case FirstBytes::Verdict::http: next = std::make_unique<HttpSession>(port_); break;
+    case FirstBytes::Verdict::frame: next = std::make_unique<FrameSession>(port_); break;
+    case FirstBytes::Verdict::text:
+      if (protocols_.echo) {
+        next = std::make_unique<EchoSession>(port_);
+      } else if (protocols_.frames) {
+        next = std::make_unique<FrameSession>(port_);
+      } else {
+        port_.log(LogLevel::warning, "closed: not HTTP: " + printable(first_.view().substr(0, 16)));
+        port_.close();
+        return nullptr;
+      }
+      break;
+  }
+  Session& session = *next;
+  port_.host(std::move(next));
+  session.receive(first_.view());
+  return &session;
+}
+
+void ProtocolDetection::refuse(std::int64_t code, const std::string& message, const std::string& data) {
+  FrameSession(port_).refuse(code, message, data);
 }
 
 }  // namespace framecall

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "framecall/wire/buffer.hpp"
 #include "framecall/wire/dialect.hpp"
+#include "server/sessions/session.hpp"
+#include "server/sessions/session_port.hpp"
 
 namespace framecall {
 
@@ -18,11 +22,28 @@ struct FirstBytes {
   Verdict judge(std::string_view bytes, bool quiet, const Dialect& dialect, std::uint32_t max_header_size) const;
 };
 
-/// The answer to an HTTP request whose head is in `received`: `GET /healthz` tells whether the server takes work. Empty
-/// while the head is not whole.
-std::string http_answer(std::string_view received, bool serving);
+/// The session of a new connection on a port for these protocols.
+std::unique_ptr<Session> first_session(SessionPort& port, Protocols protocols);
 
-/// Bytes of a request's head; more are answered with 431.
-inline constexpr std::size_t max_http_head = 8192;
+/// Keeps the first bytes until it knows which session they are for.
+class ProtocolDetection final : public Session {
+ public:
+  ProtocolDetection(SessionPort& port, Protocols protocols) : port_(port), protocols_(protocols) {}
+
+  void receive(std::string_view bytes) override;
+  void end() override;
+  bool idle() const override { return first_.empty(); }
+  Expects expects() const override;
+  bool on_quiet() override;
+  std::size_t memory() const override { return first_.size(); }
+  void refuse(std::int64_t code, const std::string& message, const std::string& data) override;
+
+ private:
+  Session* decide(bool quiet);
+
+  SessionPort& port_;
+  const Protocols protocols_;
+  Buffer first_;
+};
 
 }  // namespace framecall

@@ -299,7 +299,7 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
                                std::shared_ptr<void> place) {
   request.keep();
   // The answer is written where it is given, so that no more than a datagram of it waits for the loop.
-  const Responder later([address = loop_.address, self = weak_from_this(), asker, place = std::move(place),
+  const Responder later([mailbox = loop_.mailbox, self = weak_from_this(), asker, place = std::move(place),
                          method = std::shared_ptr<const Method>(loop_.state.options.router, &method)](
                             const Response* response, const Failure* failure) {
     try {
@@ -314,7 +314,7 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
       } else {
         datagram.append(response->body.view());
       }
-      address->post(Work([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram), to_log] {
+      mailbox->post(Work([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram), to_log] {
         const auto service = self.lock();
         if (!service || !service->stream_.is_open()) return;
         if (!to_log.empty()) service->log(asker, to_log);

@@ -1,0 +1,64 @@
+#include "server/loop_mailbox.hpp"
+
+#include <chrono>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace framecall {
+namespace {
+
+constexpr auto pause_without_memory = std::chrono::milliseconds(10);  // there is no memory: do not spin
+
+}  // namespace
+
+template <class Function>
+void LoopMailbox::insist(const Function& function) {
+  for (;;) {
+    try {
+      function();
+      return;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(pause_without_memory);
+    }
+  }
+}
+
+void LoopMailbox::post(Work work) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (retired_) return;
+  insist([&] { posted_.push_back(std::move(work)); });  // moves only once there is room
+  if (posted_.size() == 1 && !collecting_) wake();
+}
+
+void LoopMailbox::wake() { insist(wake_); }
+
+void LoopMailbox::collect() {
+  const std::lock_guard lock(mutex_);
+  collecting_ = true;
+}
+
+void LoopMailbox::release() {
+  const std::lock_guard lock(mutex_);
+  collecting_ = false;
+  if (!posted_.empty() && !retired_) wake();
+}
+
+void LoopMailbox::run() {
+  std::vector<Work> posted;
+  {
+    const std::lock_guard lock(mutex_);
+    collecting_ = false;
+    posted.swap(posted_);
+  }
+  deliver_(posted);  // on the loop's own thread, which retires it
+}
+
+void LoopMailbox::retire() {
+  std::vector<Work> dropped;  // outside of the lock: the last owner of a connection may be among them
+  const std::lock_guard lock(mutex_);
+  retired_ = true;
+  dropped.swap(posted_);
+}
+
+}  // namespace framecall
