@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,31 @@ TEST(Architecture, every_source_file_is_on_a_floor) {
     EXPECT_TRUE(floors.contains(folder_of(file))) << file << " is on no floor";
   }
   EXPECT_EQ(found.size(), floors.size());
+}
+
+// The diagram under "How it is built": a line for each floor, the highest one first.
+TEST(Architecture, the_readme_shows_the_floors) {
+  std::ifstream readme(root / "README.md");
+  std::string line;
+  while (std::getline(readme, line) && line != "## How it is built") {
+  }
+  std::vector<std::set<std::string>> shown;
+  for (int fences = 0; fences < 2 && std::getline(readme, line);) {
+    fences += line == "```" ? 1 : 0;
+    std::set<std::string> folders;
+    std::istringstream words(line.substr(0, std::min<std::size_t>(line.size(), 40)));  // behind them: what they are for
+    for (std::string word; words >> word;) {
+      if (floors.contains(word)) folders.insert(word);
+    }
+    if (!folders.empty()) shown.push_back(folders);
+  }
+  std::vector<std::set<std::string>> real;
+  for (const auto& [folder, floor] : floors) {
+    real.resize(std::max<std::size_t>(real.size(), static_cast<std::size_t>(floor) + 1));
+    real[static_cast<std::size_t>(floor)].insert(folder);
+  }
+  std::reverse(real.begin(), real.end());
+  EXPECT_EQ(shown, real);
 }
 
 TEST(Architecture, includes_go_down_and_never_sideways) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
@@ -30,6 +29,7 @@ Connection::Connection(EventLoop& loop, asio::posix::stream_descriptor socket, C
       bytes_(
           std::make_unique<CountingStream>(std::make_unique<PlainStream>(socket_.native_handle()), loop.state.bytes)),
       place_(std::move(place)),
+      clocks_(loop, *this),
       session_(first_session(*this, protocols)) {
   event_loop_.connection_opened();
 }
@@ -38,7 +38,7 @@ Connection::~Connection() { close(); }
 
 void Connection::start() {
   event_loop_.refresh_clock();
-  touch();
+  clocks_.note_progress();
   if (loop_.draining) {
     drain();
   } else {
@@ -71,7 +71,7 @@ void Connection::give_up(const char* why) noexcept {
 void Connection::start_refused() {
   const auto self = shared();
   event_loop_.refresh_clock();
-  touch();
+  clocks_.note_progress();
   guarded([this] {
     const std::uint64_t limit = options().max_connections;
     session_->refuse(static_cast<std::int64_t>(ErrorCode::resource_exhausted),
@@ -93,10 +93,9 @@ void Connection::arm(std::shared_ptr<Connection> self) noexcept {
   const bool drops = connection.life_ == Life::leaving;
   if (!drops && !connection.may_read()) {
     // These clocks run only while the peer may send.
-    connection.head_.unlink();
-    connection.body_.unlink();
+    connection.clocks_.hold();
   } else if (!connection.reading_) {
-    if (!drops && !connection.session_->idle()) connection.watch();
+    if (!drops && !connection.session_->idle()) connection.clocks_.watch(connection.session_->expects());
     connection.reading_ = true;
     wait({std::move(self), asio::posix::stream_descriptor::wait_read});
   }
@@ -171,10 +170,10 @@ void Connection::drain() {
 void Connection::on_timeout(Timeout timeout) {
   const auto self = shared();
   if (timeout == Timeout::quiet) {
-    quiet_.unlink();
+    clocks_.end_silence();
     guarded([this] {
       if (session_->on_quiet()) {
-        event_loop_.quiet.touch(quiet_, loop_.now);
+        clocks_.await_silence();
       } else {
         settle();
       }
@@ -183,13 +182,9 @@ void Connection::on_timeout(Timeout timeout) {
     return;
   }
   const Session::Expects expects = session_->expects();
-  if (timeout == Timeout::body && (!expects.body || body_rate(expects) >= options().min_body_rate)) {
-    body_.unlink();
-    watch();  // what is left of it, if anything
-    return;
-  }
+  if (timeout == Timeout::body && !clocks_.body_is_slow(expects)) return;
   if (timeout == Timeout::idle && session_->may_be_silent() && out_.empty()) {
-    touch();
+    clocks_.note_progress();
     return;
   }
   guarded([&] {
@@ -197,7 +192,7 @@ void Connection::on_timeout(Timeout timeout) {
     if (timeout == Timeout::head) {
       log(LogLevel::warning, "closed: a head was not complete within header_timeout" + session_->unfinished_head());
     }
-    if (timeout == Timeout::body) log(LogLevel::warning, slow_body(expects));
+    if (timeout == Timeout::body) log(LogLevel::warning, "closed: " + clocks_.slow_body(expects) + progress());
   });
   close();
 }
@@ -205,7 +200,7 @@ void Connection::on_timeout(Timeout timeout) {
 Connection::Turn Connection::read_turn() {
   const Turn turn = receive();
   if (!open()) return Turn::closed;
-  if (turn != Turn::blocked) touch();
+  if (turn != Turn::blocked) clocks_.note_progress();
   return turn;
 }
 
@@ -231,7 +226,7 @@ Connection::Turn Connection::receive() {
       return Turn::more;
     }
     session_->commit(size);
-    touch();
+    clocks_.note_progress();
     if (!may_read() || event_loop_.turn_is_over()) return Turn::more;
   }
   return Turn::more;
@@ -243,7 +238,7 @@ Connection::Turn Connection::discard() {
   const ssize_t count = bytes_->read(loop_.file_block(), LoopResources::file_block_size);
   if (count < 0 && would_block(errno)) return Turn::blocked;
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
-  touch();
+  clocks_.note_progress();
   if (count > 0 && discarded_ < options().refusal_bytes) return Turn::more;
   if (count == 0 && !quiescent()) {  // it has said all, and may still read
     finish();
@@ -266,35 +261,7 @@ void Connection::resume() {
 
 void Connection::host(std::unique_ptr<Session> next) {
   former_ = std::exchange(session_, std::move(next));
-  unwatch();
-}
-
-void Connection::watch() {
-  const Session::Expects expects = session_->expects();
-  if (expects.head && !head_.linked()) event_loop_.heads.touch(head_, loop_.now);
-  if (expects.text) event_loop_.quiet.touch(quiet_, loop_.now);
-  if (expects.body && !body_.linked()) {
-    body_mark_ = expects.offset;
-    event_loop_.bodies.touch(body_, loop_.now);
-  }
-}
-
-void Connection::unwatch() {
-  head_.unlink();
-  quiet_.unlink();
-  body_.unlink();
-}
-
-// Bytes a second since watch().
-std::uint64_t Connection::body_rate(const Session::Expects& expects) const {
-  const auto window = static_cast<std::uint64_t>(std::max<std::int64_t>(options().body_window.count(), 1));
-  return (expects.offset - body_mark_) * 1000 / window;
-}
-
-std::string Connection::slow_body(const Session::Expects& expects) const {
-  return "closed: " + std::to_string(body_rate(expects)) + " bytes a second of a body over " +
-         std::to_string(options().body_window.count()) + " ms, min_body_rate is " +
-         std::to_string(options().min_body_rate) + progress();
+  clocks_.unwatch();
 }
 
 void Connection::on_deadline(const std::string& id) {
@@ -337,54 +304,6 @@ void Connection::end_turn() {
   arm(shared());
 }
 
-void Connection::wait_for(std::function<void()> work, std::function<void()> then, FairQueue::OnClose on_close) {
-  // Made before the work is done, so that its end cannot fail to be told.
-  struct Waiting {
-    std::shared_ptr<Connection> self;
-    std::function<void()> work, then;
-    std::optional<CallError> failure;
-  };
-  const auto waiting = std::make_shared<Waiting>(Waiting{shared(), std::move(work), std::move(then), {}});
-  Work ended([waiting] {
-    Connection& connection = *waiting->self;
-    connection.waiting_ = false;
-    connection.on_own_thread([&] {
-      connection.touch();
-      if (waiting->failure) throw CallError(*waiting->failure);
-      waiting->then();
-    });
-  });
-  auto task = [waiting, ended = std::move(ended), mailbox = mailbox()]() mutable {
-    try {
-      waiting->work();
-    } catch (const CallError& error) {
-      waiting->failure.emplace(error);
-    } catch (const std::exception& error) {
-      waiting->failure.emplace(ErrorCode::internal_error, error.what());
-    }
-    mailbox->post(std::move(ended));
-  };
-  state().workers->post(work_origin(), Work(std::move(task)), on_close);
-  waiting_ = true;
-}
-
-Connection::Resume Connection::pause() {
-  waiting_ = true;
-  paused_ = shared_from_this();
-  return [mailbox = mailbox(), connection = std::weak_ptr(shared())](std::function<void()> then) {
-    mailbox->post(Work([connection, then = std::move(then)] {
-      const auto self = connection.lock();
-      if (!self || !self->open()) return;
-      self->paused_.reset();
-      self->waiting_ = false;
-      self->on_own_thread([&] {
-        self->touch();
-        then();
-      });
-    }));
-  };
-}
-
 // The end of every turn: sends, and goes on with what was received before a pause that is over.
 void Connection::settle() {
   flush();
@@ -415,8 +334,7 @@ void Connection::hold_work() {
 
 bool Connection::may_give_way() const {
   if (!quiescent() || waiting_ || life_ == Life::leaving) return false;
-  const std::int64_t silent = loop_.now - idle_.since(), needed = session_->idle() ? silent_for : silent_inside_for;
-  return silent >= needed;
+  return clocks_.silence() >= (session_->idle() ? silent_for : silent_inside_for);
 }
 
 void Connection::give_way() {
@@ -430,9 +348,8 @@ void Connection::give_way() {
 
 void Connection::begin_to_leave() {
   session_->abandon();
-  unwatch();
   if (life_ == Life::open) life_ = Life::leaving;
-  event_loop_.leaving.touch(leaving_, loop_.now);
+  clocks_.begin_to_leave();
 }
 
 Connection::Turn Connection::lost(int errno_value) {
@@ -450,7 +367,7 @@ void Connection::flush() {
     const std::size_t before = out_.memory();
     const bool files = out_.has_file();
     switch (out_.send_to(*bytes_, loop_.file_block(), LoopResources::file_block_size)) {
-      case OutQueue::Result::sent: touch(); break;
+      case OutQueue::Result::sent: clocks_.note_progress(); break;
       case OutQueue::Result::lost: lost(errno); return;
       case OutQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none
         log(LogLevel::error,
@@ -459,7 +376,7 @@ void Connection::flush() {
         return;
       case OutQueue::Result::more:
       case OutQueue::Result::blocked:
-        if (out_.memory() < before || files) touch();
+        if (out_.memory() < before || files) clocks_.note_progress();
         break;
     }
     if (out_.memory() < low_water) session_->on_sent();
@@ -477,9 +394,7 @@ void Connection::close() noexcept {
   if (!open()) return;
   const auto self = weak_from_this().lock();  // the last other one may go with the calls
   life_ = Life::closed;
-  idle_.unlink();
-  leaving_.unlink();
-  unwatch();
+  clocks_.close();
   out_.clear();
   paused_.reset();
   session_->on_closed();

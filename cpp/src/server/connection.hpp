@@ -11,6 +11,7 @@
 
 #include "framecall/wire/buffer.hpp"
 #include "net/byte_stream.hpp"
+#include "server/connection_clocks.hpp"
 #include "server/event_loop.hpp"
 #include "server/sessions/session.hpp"
 #include "server/sessions/session_port.hpp"
@@ -45,12 +46,11 @@ class Connection final : public SessionPort {
   // SessionPort
   void begin_to_leave() override;
   void close() noexcept override;
+  void note_progress() override { clocks_.note_progress(); }
   void host(std::unique_ptr<Session> next) override;
-  void message_begins() override { unwatch(); }
+  void message_begins() override { clocks_.unwatch(); }
   bool turn_is_over() override;
   void account() override;
-  void wait_for(std::function<void()> work, std::function<void()> then, FairQueue::OnClose on_close) override;
-  Resume pause() override;
   void on_own_thread(const std::function<void()>& work) override;
   void on_deadline(const std::string& id) override;
 
@@ -88,23 +88,17 @@ class Connection final : public SessionPort {
   void settle();
   void flush();
   void hold_work();
-  void touch() { event_loop_.idle.touch(idle_, loop_.now); }
-  void watch();
-  void unwatch();
-  std::uint64_t body_rate(const Session::Expects& expects) const;
-  std::string slow_body(const Session::Expects& expects) const;
   std::string progress() const;
 
   EventLoop& event_loop_;
   asio::posix::stream_descriptor socket_;
   std::unique_ptr<ByteStream> bytes_;
   ConnectionPlace place_;
-  TimerHook<Connection> idle_{this}, head_{this}, leaving_{this}, quiet_{this}, body_{this};
+  ConnectionClocks clocks_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Session> former_;         // that has handed over in this turn
   std::shared_ptr<SessionPort> paused_;     // lives until it goes on
   std::uint64_t discarded_ = 0;             // bytes
-  std::uint64_t body_mark_ = 0;             // place in the stream where the rate of a body is measured from
   std::uint64_t accounted_ = 0;             // bytes of the server's memory that are in use here
   bool reading_ = false, writing_ = false;  // a wait is out
   bool touched_ = false;                    // the loop will end its turn

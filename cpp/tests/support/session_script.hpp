@@ -76,6 +76,7 @@ class ScriptedPort final : public SessionPort {
     session->on_closed();
   }
   void host(std::unique_ptr<Session> next) override { former.push_back(std::exchange(session, std::move(next))); }
+  void note_progress() override {}
   void message_begins() override { ++messages; }
   bool turn_is_over() override { return false; }
   void account() override {}

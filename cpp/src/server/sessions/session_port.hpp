@@ -83,6 +83,8 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
     log(LogLevel::warning, "refused: " + why);
   }
   virtual void close() noexcept = 0;
+  /// The connection is not silent.
+  virtual void note_progress() = 0;
   /// Another session gets what comes from now on. The one that asks for it lives to the end of the turn.
   virtual void host(std::unique_ptr<Session> next) = 0;
   /// A new message begins: the clocks that watch the peer start anew.
@@ -96,11 +98,11 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
   /// `work` runs on a thread that may wait for the disk, then `then` on this one; nothing is read meanwhile. A CallError
   /// of `work` is a refusal instead. `on_close`: what becomes of it if the connection is closed before it begins.
   virtual void wait_for(std::function<void()> work, std::function<void()> then,
-                        FairQueue::OnClose on_close = FairQueue::OnClose::drop) = 0;
+                        FairQueue::OnClose on_close = FairQueue::OnClose::drop);
   /// Reads nothing until the function that it returns was called, from any thread, once; what that was given then runs on
   /// this connection's thread, if it is still open.
   using Resume = std::function<void(std::function<void()> then)>;
-  virtual Resume pause() = 0;
+  virtual Resume pause();
   /// A turn of this thread that began elsewhere; nothing if it is closed by now.
   virtual void on_own_thread(const std::function<void()>& work) = 0;
   /// The deadline of a call has passed.
@@ -116,7 +118,8 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
   OutQueue out_;
   std::string peer_;
   const std::uint64_t id_;
-  const std::string network_;  // that has a share, see work_origin()
+  const std::string network_;            // that has a share, see work_origin()
+  std::shared_ptr<SessionPort> paused_;  // lives until it goes on
   Life life_ = Life::open;
   bool admitted_;
   bool held_ = false;         // too much unsent
