@@ -16,6 +16,7 @@
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/header.hpp"
 #include "framecall/wire/json.hpp"
+#include "wire/dialect_checksum.hpp"
 
 namespace framecall {
 namespace {
@@ -93,16 +94,6 @@ bool has_size(const Header& header, const Dialect& dialect) {
 
 std::uint64_t trailer_size(const Dialect& dialect) {
   return dialect.checksum_place == Dialect::ChecksumPlace::trailer ? checksum_size : 0;
-}
-
-bool is_md5(std::string_view text) {
-  return text.size() == checksum_size && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
-}
-
-std::string lower_case(std::string_view digits) {
-  std::string result(digits);
-  for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
-  return result;
 }
 
 std::string checked_word(const Dialect& dialect, Operation operation, const char* what) {
@@ -293,8 +284,7 @@ std::uint64_t DialectClient::receive_file(std::string_view name, const std::file
 void DialectClient::read_content(const std::string& what, const std::string& header, std::uint64_t size,
                                  const std::function<void(std::string_view)>& sink) {
   const Dialect& dialect = options_.dialect;
-  const bool checks =
-      dialect.checksum_check != Dialect::ChecksumCheck::off && dialect.checksum_place != Dialect::ChecksumPlace::none;
+  const bool checks = checks_files(dialect);
   std::string claimed;
   if (checks && dialect.checksum_place == Dialect::ChecksumPlace::header) {
     Header members;
@@ -318,11 +308,14 @@ void DialectClient::read_content(const std::string& what, const std::string& hea
 }
 
 void DialectClient::judge_checksum(const std::string& what, const std::string& claimed, const std::string& actual) {
-  if (claimed.empty()) return warn(what + ": no checksum came with it");
-  if (!is_md5(claimed)) {  // many scripts send a constant, which nobody looks at
-    return warn(what + ": the checksum " + shown_text(claimed) + " that came with it is no MD5, and was not compared");
+  switch (compare_checksums(claimed, actual)) {
+    case ChecksumMatch::equal: return;
+    case ChecksumMatch::absent: warn(what + ": no checksum came with it"); return;
+    case ChecksumMatch::no_md5:
+      warn(what + ": the checksum " + shown_text(claimed) + " that came with it is no MD5, and was not compared");
+      return;
+    case ChecksumMatch::different: break;
   }
-  if (lower_case(claimed) == actual) return;
   const std::string message =
       what + ": damaged on the way, or at the peer: its MD5 is " + actual + ", announced was " + claimed;
   if (options_.dialect.checksum_check == Dialect::ChecksumCheck::reject) {

@@ -6,6 +6,8 @@
 
 #include "framecall/detail/json_text.hpp"
 #include "server/methods/file_methods.hpp"
+#include "server/sessions/dialect_checks.hpp"
+#include "wire/dialect_checksum.hpp"
 
 namespace framecall {
 namespace {
@@ -18,52 +20,7 @@ std::string size_only(const Dialect& dialect, std::uint64_t size) {
   return header.append(": ").append(std::to_string(size)).append("}");
 }
 
-bool is_checksum(std::string_view text) {
-  return text.size() == checksum_size && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
-}
-
-bool equal_checksums(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return (x | 0x20) == (y | 0x20); });
-}
-
-std::string joined(const std::vector<std::string>& keys) {
-  std::string text;
-  for (const std::string& key : keys) text += (text.empty() ? "" : ", ") + printable(key, 40);
-  return text.empty() ? "none" : text;
-}
-
-// Keys of transfers in pieces. No dialect maps them, and without them a piece would be taken for the whole file.
-constexpr std::string_view piece_keys[] = {"offset",      "seek",         "resume",      "chunk",       "chunks",
-                                           "chunk_index", "chunk_id",     "chunk_no",    "chunk_num",   "chunk_number",
-                                           "chunk_count", "total_chunks", "part",        "parts",       "part_index",
-                                           "part_no",     "part_num",     "part_number", "total_parts", "seq",
-                                           "sequence",    "seq_num",      "file_offset", "start_pos",   "has_received"};
-
-// Throws for a request that is about a piece of a file.
-void check_whole(const Header& header, const Dialect& dialect, const char* what) {
-  std::vector<std::string> found;
-  for (const std::string_view key : piece_keys) {
-    const Token* token = header.find(key);
-    if (token == nullptr || token->kind == Token::Kind::null || token->kind == Token::Kind::boolean_false) continue;
-    const auto is_mapped = [key](const auto* keys) {
-      return std::find(keys->begin(), keys->end(), key) != keys->end();
-    };
-    const auto lists = {&dialect.name_keys, &dialect.size_keys, &dialect.checksum_keys, &dialect.operation_keys};
-    if (std::none_of(lists.begin(), lists.end(), is_mapped)) found.emplace_back(key);
-  }
-  if (found.empty()) return;
-  throw CallError(ErrorCode::invalid_params, std::string(what) + " of a piece of a file: the dialect \"" +
-                                                 printable(dialect.name, 40) + "\" has no meaning for the keys " +
-                                                 joined(found) + "; send and ask for whole files");
-}
-
 bool names_checksum(const Answer& answer) { return answer.content.find("$checksum") != std::string::npos; }
-
-std::string last_part(const Dialect& dialect, std::string_view name) {
-  if (!dialect.last_path_part) return std::string(name);
-  const std::size_t slash = name.find_last_of("/\\");
-  return std::string(slash == std::string_view::npos ? name : name.substr(slash + 1));
-}
 
 }  // namespace
 
@@ -108,17 +65,16 @@ void DialectSession::begin_upload(const UploadHead& head, const Header& header) 
     throw CallError(ErrorCode::invalid_params, "the file name is not a string: " + printable(head.name->text, 40));
   }
   std::string scratch;
-  const std::string name = last_part(dialect_, string_value(*head.name, scratch));
+  const std::string name = stored_name(dialect_, string_value(*head.name, scratch));
   FileStore& files = files_of(options);
   check_whole(header, dialect_, "an upload");
-  check_name(name);
+  check_stored_name(name, dialect_);
   check_max_file(options, name, head.size);
   upload_.emplace(files.begin(name, head.size));
   size_ = head.size;
   checksum_.clear();
   trailer_.clear();
-  const bool checks =
-      dialect_.checksum_place != Dialect::ChecksumPlace::none && dialect_.checksum_check != Dialect::ChecksumCheck::off;
+  const bool checks = checks_files(dialect_);
   if (checks || names_checksum(dialect_.after_body)) digest_.emplace(DigestKind::md5);
   if (checks || names_checksum(dialect_.before_body)) {
     checksum_ = text_of(header, dialect_.checksum_keys).value_or("");
@@ -134,17 +90,6 @@ void DialectSession::begin_download(const Header& header) {
                                                    "; the dialect setting keys.name takes other spellings");
   }
   check_whole(header, dialect_, "a download");
-}
-
-void DialectSession::check_name(const std::string& name) const {
-  try {
-    check_file_name(name);
-  } catch (const CallError& error) {
-    const bool path = name.find_first_of("/\\") != std::string::npos;
-    if (!path || dialect_.last_path_part) throw;
-    throw CallError(error.code(), std::string(error.what()) +
-                                      "; the dialect setting request.last_path_part = true takes the last part of it");
-  }
 }
 
 void DialectSession::begin_message(const Header& header) {
@@ -266,18 +211,15 @@ bool DialectSession::judge_checksum() {
   const std::string announced =
       dialect_.checksum_place == Dialect::ChecksumPlace::trailer ? trailer_ : std::exchange(checksum_, real);
   checksum_ = real;  // for the answer
-  if (dialect_.checksum_place == Dialect::ChecksumPlace::none ||
-      dialect_.checksum_check == Dialect::ChecksumCheck::off) {
-    return true;
-  }
+  if (!checks_files(dialect_)) return true;
+  const ChecksumMatch match = compare_checksums(announced, real);
+  const bool strict = dialect_.checksum_check == Dialect::ChecksumCheck::reject;
+  if (strict && (match == ChecksumMatch::absent || match == ChecksumMatch::different)) return false;
   const std::string shown = "\"" + printable(upload_->name()) + "\": ";
-  if (announced.empty()) {
-    if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
-  } else if (!is_checksum(announced)) {
+  if (match == ChecksumMatch::no_md5) {
     port_.log(LogLevel::warning, shown + "the checksum \"" + printable(announced, 40) +
                                      "\" is not 32 hexadecimal digits and was not checked");
-  } else if (!equal_checksums(announced, real)) {
-    if (dialect_.checksum_check == Dialect::ChecksumCheck::reject) return false;
+  } else if (match == ChecksumMatch::different) {
     port_.log(LogLevel::warning, shown + "its MD5 is " + real + ", announced was " + printable(announced, 40));
   }
   return true;
@@ -310,7 +252,7 @@ void DialectSession::send_file(const std::string& name) {
   };
   const auto result = std::make_shared<Result>();
   FileStore& files = files_of(port_.options());
-  const std::string wanted = last_part(dialect_, name);
+  const std::string wanted = stored_name(dialect_, name);
   const bool with_checksum = dialect_.checksum_place != Dialect::ChecksumPlace::none;
   stop_ = std::stop_source();
   const auto work = [&files, wanted, with_checksum, result, stop = stop_.get_token()] {
@@ -485,25 +427,8 @@ std::string DialectSession::progress(std::uint64_t body_left) const {
 
 std::string DialectSession::surplus(std::uint64_t offset) const {
   if (offset != last_end_) return {};
-  if (last_file_.empty()) return surplus_of_message();
-  return "; these bytes are surplus behind \"" + printable(last_file_) +
-         "\": its sender announced fewer than it sent, or sends a checksum there (dialect setting checksum.place = "
-         "\"trailer\")";
-}
-
-// Integers of the message before: one of them may be the size of what follows.
-std::string DialectSession::surplus_of_message() const {
-  if (message_.empty()) return {};
-  Header header;
-  header.read(message_);
-  for (const std::string& key : header.keys(32)) {
-    const Token* token = header.find(key);
-    const auto size = size_value(*token);
-    if (!size || *size == 0) continue;
-    return "; the frame before has \"" + printable(key, 40) + "\": " + std::to_string(*size) +
-           ": if that is the size of what follows, add the key to the dialect setting keys.size";
-  }
-  return {};
+  if (last_file_.empty()) return advice_about_size(message_);
+  return advice_about_surplus(last_file_);
 }
 
 void DialectSession::abandon() {

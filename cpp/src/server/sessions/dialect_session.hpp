@@ -46,7 +46,6 @@ class DialectSession final : public BodySink {
   void begin_upload(const UploadHead& head, const Header& header);
   void begin_download(const Header& header);
   void begin_message(const Header& header);
-  void check_name(const std::string& name) const;
   void act(Operation operation, std::string argument);
   void end_upload();
   bool judge_checksum();
@@ -61,7 +60,6 @@ class DialectSession final : public BodySink {
   void answer_or_fail(const Answer& given, const AnswerValues& values, ErrorCode code, const std::string& message);
   void send_frame(std::string_view header, std::string_view body = {});
   void check_header(std::string_view header);
-  std::string surplus_of_message() const;
   void done();
 
   SessionPort& port_;
