@@ -28,9 +28,9 @@ class AsyncStream;
 ///
 /// `executor` runs one handler at a time: that of an io_context with one thread, or a strand. All functions must be called on
 /// it, the destructor too. Cancelling a coroutine (asio::cancellation_signal, awaitable_operators) cancels its call: the
-/// server is told, the coroutine ends with std::system_error(operation_aborted).
+/// server is told, the coroutine ends with SystemError(operation_aborted).
 ///
-/// Errors as with Client (client.hpp): RemoteError, UnavailableError for calls whose connection broke, std::system_error with
+/// Errors as with Client (client.hpp): RemoteError, UnavailableError for calls whose connection broke, SystemError with
 /// timed_out (the server is told) or for no connection, ProtocolError, std::logic_error once closed.
 class AsyncClient {
  public:

@@ -30,7 +30,7 @@ class Pipeline;
 /// What can go wrong, in all of them:
 ///  - RemoteError: the server answered with an error; `code()` tells which.
 ///  - UnavailableError: the connection was lost with the call under way. Calls marked idempotent are sent again first.
-///  - std::system_error: no connection (the errno), or timed_out. The message names the endpoint, the attempts, the time.
+///  - SystemError: no connection (the errno), or timed_out. The message names the endpoint, the attempts, the time.
 ///  - ProtocolError: what came is no reply; code data_loss: a body with another digest than announced.
 ///  - std::logic_error: misuse, such as a closed client; std::invalid_argument for params that have no JSON text.
 class Client {

@@ -8,8 +8,8 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 
+#include "framecall/error.hpp"
 #include "framecall/wire/frame.hpp"
 #include "framecall/wire/json.hpp"
 
@@ -54,15 +54,8 @@ struct ClientOptions {
   std::function<void()> check;
 };
 
-/// The category of std::system_error for a host name that could not be looked up, by clients and servers; its codes are those of
-/// getaddrinfo(), such as EAI_NONAME. Other failures of the network are errnos of the generic category.
+/// The category of a SystemError for a host name that could not be looked up, by clients and servers; its codes are those of
+/// getaddrinfo(), such as EAI_NONAME.
 const std::error_category& lookup_category();
-
-/// The connection broke, or its server refused further calls, with a call under way: whether it was carried out is not known.
-/// The code is the errno; the message begins with UNAVAILABLE.
-class UnavailableError : public std::system_error {
- public:
-  using std::system_error::system_error;
-};
 
 }  // namespace framecall

@@ -26,7 +26,7 @@ class CommandTable {
   static constexpr std::size_t max_output = 16 << 20;  ///< bytes, see set_max_output()
 
   CommandTable() = default;
-  /// Throws std::system_error, and std::invalid_argument that names the key.
+  /// Throws SystemError, and std::invalid_argument that names the key.
   explicit CommandTable(const std::filesystem::path& path);
 
   bool has(std::string_view line) const;

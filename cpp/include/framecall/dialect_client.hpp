@@ -50,13 +50,13 @@ struct Reply {
 /// and no byte that was not asked for. What the peer says without having been asked is dropped before a question, with a
 /// warning, unless unasked() has taken it.
 ///
-/// Everything throws std::system_error for the network (timed_out after options.timeout), ProtocolError for what is
+/// Everything throws SystemError for the network (timed_out after options.timeout), ProtocolError for what is
 /// neither a frame nor text, or ends too early, and RemoteError for a peer that says no: its `error` frame in a dialect
 /// with calls, else one of the codes below with what came, escaped and cut, in the message. After an exception usable()
 /// is false unless said otherwise.
 class DialectClient {
  public:
-  /// Connects. Throws std::system_error that names the address; its code is timed_out after `timeout`.
+  /// Connects. Throws SystemError that names the address; its code is timed_out after `timeout`.
   explicit DialectClient(const Endpoint& endpoint, DialectOptions options = DialectOptions());
   /// Closes without waiting for anything.
   ~DialectClient();
@@ -73,7 +73,7 @@ class DialectClient {
   ///
   /// Without after_body a receiver says nothing on success, and that it closes after our end of stream is all the word
   /// there is: see finish(). Throws RemoteError: permission_denied for another answer before the body, aborted behind
-  /// it; std::system_error for the file too; std::runtime_error for a file that shrank meanwhile or is not a regular
+  /// it; SystemError for the file too; std::runtime_error for a file that shrank meanwhile or is not a regular
   /// one. When the file cannot be opened nothing has left, and usable() stays.
   std::uint64_t send_file(const std::filesystem::path& path, std::string_view name);
 
@@ -82,7 +82,7 @@ class DialectClient {
   ///
   /// Throws RemoteError(not_found) for whatever is no file: raw text, a frame without a size, a length of 0, the end of
   /// the connection, and the size 0 where not_found is zero_size (usable() stays, if the connection does). Throws
-  /// ProtocolError(data_loss) for a wrong checksum where those are rejected; std::system_error for the target.
+  /// ProtocolError(data_loss) for a wrong checksum where those are rejected; SystemError for the target.
   std::uint64_t receive_file(std::string_view name, const std::filesystem::path& target);
 
   /// Asks for the list of files.
@@ -107,7 +107,7 @@ class DialectClient {
 
   /// Ends our direction and waits for the peer to close. True: it did, and its machine has every byte; false: it still
   /// has the connection open after close_timeout, having received every byte. Throws RemoteError for a refusal,
-  /// std::system_error for a reset, and with timed_out when bytes are stuck on the way for `timeout`. Once.
+  /// SystemError for a reset, and with timed_out when bytes are stuck on the way for `timeout`. Once.
   bool finish();
   /// The two halves of finish(): ends our direction, once; then waits for `limit`, any number of times.
   void end();

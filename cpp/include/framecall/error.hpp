@@ -1,12 +1,14 @@
 // Errors: the codes of error replies, and the exceptions, told apart by what the caller can do next.
 //
 //   what happened                     thrown                 the connection afterwards
-//   the network failed                std::system_error      gone: connect again
+//   the network failed, or a file     SystemError            gone: connect again
+//   the same with a call under way    UnavailableError       gone; whether it was carried out is not known
 //   the peer broke the format         ProtocolError          gone: report it
 //   the call failed over there        RemoteError            fine: go on
 //   our own side cannot serve a call  CallError              fine: it becomes the error reply
 //   misuse by our own caller          std::logic_error       unchanged
 //
+// All but the last are framecall::Error, and also the standard exception that fits.
 // "Need more data" and "closed between messages" are events of the Decoder, never exceptions.
 #pragma once
 
@@ -14,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace framecall {
 
@@ -46,12 +49,41 @@ std::string_view status_name(ErrorCode code);
 /// internal_error for what no caller can mend.
 ErrorCode error_code_of(int errno_value);
 
+/// The base of every exception that is not the program's own mistake:
+/// `catch (const framecall::Error& error) { log(error.what()); }`.
+class Error {
+ public:
+  virtual ~Error() = default;
+  virtual const char* what() const noexcept = 0;
+
+ protected:
+  Error() = default;
+  Error(const Error&) = default;
+  Error& operator=(const Error&) = default;
+};
+
+/// The network failed, or a file. The code is an errno of the generic category, timed_out among them, or of
+/// lookup_category(). The message names the address, or the file.
+class SystemError : public std::system_error, public Error {
+ public:
+  using std::system_error::system_error;
+  const char* what() const noexcept override { return std::system_error::what(); }
+};
+
+/// The connection broke, or its server refused further calls, with a call under way: whether it was carried out is not known.
+/// The message begins with UNAVAILABLE.
+class UnavailableError : public SystemError {
+ public:
+  using SystemError::SystemError;
+};
+
 /// The peer broke the format. Final for the connection: nothing after it can be understood.
 /// `code()` is parse_error (not JSON), invalid_request, or data_loss (closed inside a message).
-class ProtocolError : public std::runtime_error {
+class ProtocolError : public std::runtime_error, public Error {
  public:
   ProtocolError(ErrorCode code, std::uint64_t offset, const std::string& message)
       : std::runtime_error(message), code_(code), offset_(offset) {}
+  const char* what() const noexcept override { return std::runtime_error::what(); }
   ErrorCode code() const { return code_; }
   /// Bytes from the start of what was read (of the stream for a Decoder, of the text for a Header) to the fault.
   std::uint64_t offset() const { return offset_; }
@@ -62,11 +94,12 @@ class ProtocolError : public std::runtime_error {
 };
 
 /// A call, or a file, that our side cannot serve; it becomes the error reply.
-class CallError : public std::runtime_error {
+class CallError : public std::runtime_error, public Error {
  public:
   /// `data`: JSON text for the member `data` of the reply; empty: none.
   CallError(ErrorCode code, const std::string& message, std::string data = {})
       : std::runtime_error(message), code_(code), data_(std::move(data)) {}
+  const char* what() const noexcept override { return std::runtime_error::what(); }
   ErrorCode code() const { return code_; }
   const std::string& data() const { return data_; }
 
@@ -76,12 +109,16 @@ class CallError : public std::runtime_error {
 };
 
 /// The error reply of the other side; what() is its text, line feeds and all: printable() before it is shown.
-class RemoteError : public std::runtime_error {
+class RemoteError : public std::runtime_error, public Error {
  public:
   /// `data`: JSON text of the member `data`; empty when there was none.
   RemoteError(std::int64_t code, const std::string& message, std::string data)
       : std::runtime_error(message), code_(code), data_(std::move(data)) {}
+  const char* what() const noexcept override { return std::runtime_error::what(); }
   std::int64_t code() const { return code_; }
+  bool is(ErrorCode code) const { return code_ == static_cast<std::int64_t>(code); }
+  /// The server did not carry the call out, and says that the same call may succeed a little later.
+  bool retryable() const { return is(ErrorCode::unavailable); }
   const std::string& data() const { return data_; }
 
  private:

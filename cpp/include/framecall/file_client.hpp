@@ -54,7 +54,7 @@ struct Transfer {
 /// files of one server at once. ClientOptions::timeout counts for connecting and for every time without progress.
 ///
 /// Errors as with Client: RemoteError (not_found, already_exists, permission_denied, resource_exhausted, data_loss, aborted,
-/// ...), UnavailableError, std::system_error (timed_out; no connection), ProtocolError; std::filesystem::filesystem_error for
+/// ...), UnavailableError, SystemError (timed_out; no connection), ProtocolError; std::filesystem::filesystem_error for
 /// local files.
 class FileClient {
  public:

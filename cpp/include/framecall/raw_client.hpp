@@ -13,7 +13,7 @@
 namespace framecall {
 
 /// One connection. Blocks, every call at most `timeout`. For one thread, or for one that sends and one that receives.
-/// Network errors are std::system_error that names the address; its code is timed_out after the timeout.
+/// Network errors are SystemError that names the address; its code is timed_out after the timeout.
 class RawClient {
  public:
   /// The most that one receive() gives, in bytes.

@@ -20,14 +20,14 @@ class Server {
   Server(const Server&) = delete;
 
   /// Binds; connections are taken from start() on. May be called several times, before start(). Returns the bound
-  /// address, with the port that was picked for port 0. Throws std::system_error.
+  /// address, with the port that was picked for port 0. Throws SystemError.
   Endpoint listen(const Endpoint& endpoint, Protocols protocols = Protocols());
   /// The same for a listening socket that somebody else has bound, such as systemd; it becomes the server's. Throws
-  /// std::system_error for a descriptor that is none.
+  /// SystemError for a descriptor that is none.
   Endpoint adopt(int descriptor, Protocols protocols = Protocols());
   /// One UDP socket. A datagram that is exactly one frame with a method is a call and its reply one datagram; every other one
   /// gets one back, in ASCII upper case, or `reply` if there is one. Before start(), any number of times. Throws
-  /// std::system_error, std::invalid_argument for a Unix endpoint.
+  /// SystemError, std::invalid_argument for a Unix endpoint.
   Endpoint listen_udp(const Endpoint& endpoint, std::optional<std::string> reply = std::nullopt);
   /// Starts the threads and returns.
   void start();

@@ -12,7 +12,7 @@
 
 namespace framecall {
 
-/// One UDP socket for one server. Not thread-safe. Errors are std::system_error that names the address.
+/// One UDP socket for one server. Not thread-safe. Errors are SystemError that names the address.
 class UdpClient {
  public:
   static constexpr std::size_t max_datagram = 65507;  ///< bytes, of IPv4

@@ -13,7 +13,7 @@ namespace framecall {
 class Users {
  public:
   Users() = default;
-  /// Throws std::system_error, and std::invalid_argument that names the line.
+  /// Throws SystemError, and std::invalid_argument that names the line.
   explicit Users(const std::filesystem::path& path);
 
   /// Slow on purpose (tens of milliseconds and 16 MiB), also for a user that does not exist: not for an event loop.
@@ -24,7 +24,7 @@ class Users {
   void set(const std::string& name, std::string_view password);
   /// False if there is no such user.
   bool remove(std::string_view name);
-  /// Replaces the file as a whole (mode 0600). Throws std::system_error.
+  /// Replaces the file as a whole (mode 0600). Throws SystemError.
   void save(const std::filesystem::path& path) const;
 
   /// How many users there are.

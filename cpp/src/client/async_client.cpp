@@ -23,7 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 std::exception_ptr aborted(const std::string& what) {
-  return std::make_exception_ptr(std::system_error(ECANCELED, std::generic_category(), what));
+  return std::make_exception_ptr(SystemError(ECANCELED, std::generic_category(), what));
 }
 
 // A call with one reply.
@@ -197,8 +197,7 @@ asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, 
   auto waiting = room(link);
   co_await std::move(waiting);
   if (Clock::now() >= deadline) {
-    throw std::system_error(ETIMEDOUT, std::generic_category(),
-                            link->shown() + ": " + in_quotes(method) + " was not sent");
+    throw SystemError(ETIMEDOUT, std::generic_category(), link->shown() + ": " + in_quotes(method) + " was not sent");
   }
   link->send(call.encode({}, deadline, false, link->prefix()), std::move(body), {}, deadline);
 }

@@ -32,7 +32,7 @@ constexpr std::size_t resume_below = 256 << 10;  // and below which they go on
 constexpr int reads_per_turn = 16;               // then the executor's other work has its turn
 
 std::exception_ptr network_error(const asio::error_code& error, const std::string& what) {
-  return std::make_exception_ptr(std::system_error(error.value(), std::generic_category(), what));
+  return std::make_exception_ptr(SystemError(error.value(), std::generic_category(), what));
 }
 
 }  // namespace

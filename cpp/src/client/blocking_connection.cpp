@@ -1,4 +1,5 @@
 #include "client/blocking_connection.hpp"
+#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/sendfile.h>
@@ -100,7 +101,7 @@ bool ClientConnection::send_file(int file, const std::string& path, std::uint64_
     } else if (errno != EAGAIN && errno != EINTR) {
       broken_ = errno;
     } else if (Clock::now() - last > timeout) {
-      throw std::system_error(ETIMEDOUT, std::generic_category(), shown_);
+      throw SystemError(ETIMEDOUT, std::generic_category(), shown_);
     }
     if (check_) check_();
     if (has_words()) return false;
@@ -114,11 +115,11 @@ ssize_t ClientConnection::send_piece(int file, const std::string& path, off_t& o
   if (block.empty()) {
     const ssize_t count = ::sendfile(socket_, file, &offset, size);
     if (count >= 0 || (errno != EINVAL && errno != ENOSYS && errno != EIO)) return count;
-    if (errno == EIO) throw std::system_error(errno, std::generic_category(), path);
+    if (errno == EIO) throw SystemError(errno, std::generic_category(), path);
     block.resize(block_size);
   }
   ssize_t count = ::pread(file, block.data(), std::min(size, block.size()), offset);
-  if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), path);
+  if (count < 0 && errno != EINTR) throw SystemError(errno, std::generic_category(), path);
   if (count > 0) count = ::send(socket_, block.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
   offset += std::max<ssize_t>(count, 0);
   return count;
@@ -178,12 +179,12 @@ std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline 
 
 void ClientConnection::wait(short events, Deadline deadline) const {
   if (!wait_ready(socket_, events, deadline, check_)) {
-    throw std::system_error(ETIMEDOUT, std::generic_category(), shown_);
+    throw SystemError(ETIMEDOUT, std::generic_category(), shown_);
   }
 }
 
 void ClientConnection::lost(int errno_value) const {
-  throw std::system_error(broken_ != 0 ? broken_ : errno_value, std::generic_category(), shown_);
+  throw SystemError(broken_ != 0 ? broken_ : errno_value, std::generic_category(), shown_);
 }
 
 }  // namespace framecall

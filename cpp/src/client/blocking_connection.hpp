@@ -17,7 +17,7 @@ class ClientConnection {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
-  /// Connects. `check` must outlive it. Throws std::system_error.
+  /// Connects. `check` must outlive it. Throws SystemError.
   ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check, std::uint32_t max_header,
                    std::uint64_t max_body, Deadline deadline, const Dialect& dialect = default_dialect());
   ~ClientConnection() { abandon(); }
@@ -27,18 +27,18 @@ class ClientConnection {
   /// on a connection that has served several calls, the last of them a moment before `now`.
   bool healthy(std::chrono::steady_clock::time_point now) const;
   /// Both in one segment if they fit. Whatever the peer says meanwhile is kept for receive(). A connection that breaks under
-  /// it is told by receive(), behind the replies that came before. Throws std::system_error with timed_out.
+  /// it is told by receive(), behind the replies that came before. Throws SystemError with timed_out.
   void send(std::string_view head, std::string_view body, Deadline deadline);
   /// Sends what the socket takes of a frame that nothing follows, without waiting: the connection ends anyway.
   void send_last(std::string_view bytes) const;
   /// The bytes of a file from `offset` to `size`, from the page cache to the socket where the system can. False: the peer
-  /// answered before all was sent, or the connection broke; receive() tells. `path`, for messages. Throws std::system_error
+  /// answered before all was sent, or the connection broke; receive() tells. `path`, for messages. Throws SystemError
   /// for the file, and timed_out without progress for `timeout`; std::runtime_error if it became shorter.
   bool send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
                  std::chrono::milliseconds timeout, const std::function<void(std::uint64_t)>& progress);
   /// Nothing of what was sent last has left: the peer cannot know of it.
   bool sent_nothing() const { return sent_nothing_; }
-  /// The next reply, or a piece of one; valid until the next call. Throws std::system_error: timed_out, or whatever ended the
+  /// The next reply, or a piece of one; valid until the next call. Throws SystemError: timed_out, or whatever ended the
   /// connection; ProtocolError for what is no reply.
   CallReply& receive(Deadline deadline);
   /// The same without waiting; null: there is none.

@@ -1,4 +1,5 @@
 #include "framecall/client.hpp"
+#include "framecall/error.hpp"
 
 #include <cerrno>
 #include <charconv>
@@ -43,7 +44,7 @@ void receive_one(ClientConnection& connection, const Attempts& attempts, std::ve
 [[noreturn]] void throw_lost(const std::system_error& error, const std::string& shown, const std::string& what,
                              const Attempts& attempts) {
   if (error.code() == std::errc::timed_out) {
-    throw std::system_error(error.code(), shown + ": no reply to " + what + attempts.text());
+    throw SystemError(error.code(), shown + ": no reply to " + what + attempts.text());
   }
   throw UnavailableError(error.code(), "UNAVAILABLE: " + shown + ": the connection was lost with " + what +
                                            " under way" + attempts.text());

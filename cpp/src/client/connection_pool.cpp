@@ -1,4 +1,5 @@
 #include "client/connection_pool.hpp"
+#include "framecall/error.hpp"
 
 #include <netdb.h>
 #include <poll.h>
@@ -89,8 +90,7 @@ ConnectionPool::~ConnectionPool() { Pools::instance().remove(this); }
 ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
   const auto check_time = [&](Clock::time_point now, const Peer& peer) {
     if (now < attempts.deadline) return;
-    throw std::system_error(ETIMEDOUT, std::generic_category(),
-                            peer.shown + ": no time is left to call" + attempts.text());
+    throw SystemError(ETIMEDOUT, std::generic_category(), peer.shown + ": no time is left to call" + attempts.text());
   };
   for (;;) {
     ++attempts.count;
@@ -115,7 +115,7 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
       if (unknown && peers_.size() == 1) throw;  // there is no such host, and it says so
       const std::size_t most = std::max<std::size_t>(std::max(options_.attempts, 1U), peers_.size());
       if (attempts.count >= most || Clock::now() >= attempts.deadline) {
-        throw std::system_error(error.code(), "cannot connect to " + peer.shown + attempts.text());
+        throw SystemError(error.code(), "cannot connect to " + peer.shown + attempts.text());
       }
       continue;
     }

@@ -39,7 +39,7 @@ class ConnectionPool {
     std::size_t peer = 0;
     ClientConnection* operator->() const { return connection.get(); }
   };
-  /// An idle one, or a new one: of the next endpoint that is not known to be down. Throws std::system_error when every
+  /// An idle one, or a new one: of the next endpoint that is not known to be down. Throws SystemError when every
   /// attempt failed or the deadline passed, std::logic_error once closed.
   Lease take(Attempts& attempts);
   void give_back(Lease lease);

@@ -1,4 +1,5 @@
 #include "framecall/dialect_client.hpp"
+#include "framecall/error.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -33,7 +34,7 @@ class OpenFile {
  public:
   explicit OpenFile(const std::filesystem::path& path)
       : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {  // opening a FIFO must not wait
-    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), path.string());
+    if (descriptor_ < 0) throw SystemError(errno, std::generic_category(), path.string());
     struct stat status{};
     if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
       ::close(descriptor_);

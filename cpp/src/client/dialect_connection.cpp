@@ -102,7 +102,7 @@ void PeerStream::begin(Expected expected) {
   listen();
   if (decoder_.end_text()) listen();
   if (ended_ && expected != Expected::answers) {
-    throw std::system_error(EPIPE, std::generic_category(), address_ + ": the peer has closed the connection");
+    throw SystemError(EPIPE, std::generic_category(), address_ + ": the peer has closed the connection");
   }
   reading_.size_keys.clear();
   if (expected != Expected::answers) {
@@ -160,7 +160,7 @@ void PeerStream::send_file(int file, const std::string& shown, std::uint64_t siz
       }
     } else {
       count = ::pread(file, block.data(), std::min(piece, block.size()), offset);
-      if (count < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), shown);
+      if (count < 0 && errno != EINTR) throw SystemError(errno, std::generic_category(), shown);
       if (count > 0) {
         send_bytes({block.data(), static_cast<std::size_t>(count)});
         offset += count;
@@ -175,7 +175,7 @@ void PeerStream::send_file(int file, const std::string& shown, std::uint64_t siz
     } else if (errno == EAGAIN) {
       wait_writable();
     } else if (errno == EIO) {
-      throw std::system_error(errno, std::generic_category(), shown);
+      throw SystemError(errno, std::generic_category(), shown);
     } else if (errno != EINTR) {
       lost(errno);
     }
@@ -327,9 +327,8 @@ bool PeerStream::next_unasked(Word& word, milliseconds limit) {
 }
 
 void PeerStream::late(const std::string& awaited) const {
-  throw std::system_error(
-      ETIMEDOUT, std::generic_category(),
-      address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
+  throw SystemError(ETIMEDOUT, std::generic_category(),
+                    address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
 }
 
 Decoder::Event PeerStream::step() {
@@ -457,11 +456,11 @@ bool PeerStream::has_more() {
 // --- Ends
 
 void PeerStream::no_progress() const {
-  throw std::system_error(ETIMEDOUT, std::generic_category(),
-                          address_ + ": no progress for " + std::to_string(timeout_.count()) + " ms");
+  throw SystemError(ETIMEDOUT, std::generic_category(),
+                    address_ + ": no progress for " + std::to_string(timeout_.count()) + " ms");
 }
 
-std::system_error PeerStream::broken(int errno_value) {
+SystemError PeerStream::broken(int errno_value) {
   if (!expected_.empty()) expect_text({});
   Word word;
   if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));

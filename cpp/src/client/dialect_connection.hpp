@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "framecall/endpoint.hpp"
+#include "framecall/error.hpp"
 #include "framecall/wire/dialect.hpp"
 #include "framecall/wire/frame.hpp"
 
@@ -36,7 +37,7 @@ class PeerStream {
     reply,    ///< what has a size key
     file,     ///< and the checksum behind it counts to it
   };
-  /// Drops what was said so far. Throws std::system_error if the peer has closed, and so cannot answer.
+  /// Drops what was said so far. Throws SystemError if the peer has closed, and so cannot answer.
   void begin(Expected expected);
   /// How many words begin() has dropped, and the last of them.
   std::size_t dropped() const { return dropped_; }
@@ -95,7 +96,7 @@ class PeerStream {
   void listen();
   int unsent();
   [[noreturn]] void lost(int errno_value);
-  std::system_error broken(int errno_value);
+  SystemError broken(int errno_value);
   [[noreturn]] void no_progress() const;
 
   std::string address_;

@@ -353,7 +353,7 @@ class FileClient::Implementation {
 
   [[noreturn]] void lost(const std::system_error& error) {
     if (error.code() == std::errc::timed_out) {
-      throw std::system_error(error.code(), shown_ + ": no progress of " + what_);
+      throw SystemError(error.code(), shown_ + ": no progress of " + what_);
     }
     throw UnavailableError(error.code(),
                            "UNAVAILABLE: " + shown_ + ": the connection was lost with " + what_ + " under way");

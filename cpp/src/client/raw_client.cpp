@@ -1,4 +1,5 @@
 #include "framecall/raw_client.hpp"
+#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -109,7 +110,7 @@ void RawClient::wait(short events, Clock::time_point deadline) const {
 }
 
 void RawClient::fail(int errno_value, const char* what) const {
-  throw std::system_error(errno_value, std::generic_category(), address_ + ": " + what);
+  throw SystemError(errno_value, std::generic_category(), address_ + ": " + what);
 }
 
 }  // namespace framecall

@@ -1,4 +1,5 @@
 #include "framecall/udp_client.hpp"
+#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -98,7 +99,7 @@ void UdpClient::close() {
 }
 
 void UdpClient::fail(int errno_value, const char* what) const {
-  throw std::system_error(errno_value, std::generic_category(), address_ + ": " + what);
+  throw SystemError(errno_value, std::generic_category(), address_ + ": " + what);
 }
 
 }  // namespace framecall

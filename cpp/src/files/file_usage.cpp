@@ -20,7 +20,7 @@ constexpr std::uint64_t magic = 0x3130'6567'6173'7566;  // "fusage01"
 constexpr int counts = 3;                               // while other servers change what is counted
 
 [[noreturn]] void fail(int errno_value) {
-  throw std::system_error(errno_value, std::generic_category(), "the count of --quota, .framecall/usage");
+  throw SystemError(errno_value, std::generic_category(), "the count of --quota, .framecall/usage");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace framecall {
 class FileUsage {
  public:
   /// `count` returns the bytes of all files and parts. It is called unless another server of the root is alive and has done it.
-  /// The caller makes sure that one server starts at a time. Throws std::system_error.
+  /// The caller makes sure that one server starts at a time. Throws SystemError.
   FileUsage(int folder, std::uint64_t quota, const std::function<std::uint64_t()>& count);
   ~FileUsage();
   FileUsage(const FileUsage&) = delete;

@@ -1,4 +1,5 @@
 #include "files/folder.hpp"
+#include "framecall/error.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ Descriptor open_folder(int parent, const char* name) {
 }
 
 void for_each_entry(int folder, const std::function<void(const char* name, unsigned char type)>& visit) {
-  const auto fail = [] { throw std::system_error(errno, std::generic_category(), "cannot read a folder"); };
+  const auto fail = [] { throw SystemError(errno, std::generic_category(), "cannot read a folder"); };
   Descriptor again(::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!again) fail();
   struct Close {
@@ -45,7 +46,7 @@ std::optional<struct stat> status_in(int folder, const char* name) {
   struct stat status{};
   if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0) return status;
   if (errno == ENOENT) return std::nullopt;
-  throw std::system_error(errno, std::generic_category(), "cannot look at a file");
+  throw SystemError(errno, std::generic_category(), "cannot look at a file");
 }
 
 std::optional<struct stat> file_status_in(int folder, const char* name) {

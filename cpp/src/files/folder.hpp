@@ -31,10 +31,10 @@ class Descriptor {
 Descriptor open_folder(int parent, const char* name);
 
 /// Calls `visit` for every entry but `.` and `..`, with its type as in a dirent: DT_UNKNOWN where the file system does not
-/// know. Throws std::system_error if the folder cannot be read to its end.
+/// know. Throws SystemError if the folder cannot be read to its end.
 void for_each_entry(int folder, const std::function<void(const char* name, unsigned char type)>& visit);
 
-/// What is under the name; nothing if it is free. Links are not followed. Throws std::system_error for everything else, so
+/// What is under the name; nothing if it is free. Links are not followed. Throws SystemError for everything else, so
 /// that what cannot be looked at is never taken for absent.
 std::optional<struct stat> status_in(int folder, const char* name);
 

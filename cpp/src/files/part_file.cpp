@@ -1,4 +1,5 @@
 #include "files/part_file.hpp"
+#include "framecall/error.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -57,7 +58,7 @@ void PartFile::publish() {
 }
 
 void PartFile::fail(int errno_value) const {
-  throw std::system_error(errno_value, std::generic_category(), target_.string());
+  throw SystemError(errno_value, std::generic_category(), target_.string());
 }
 
 }  // namespace framecall

@@ -10,15 +10,15 @@ namespace framecall {
 /// what the umask says. A link, FIFO or device under the name is replaced, never written through; a folder is kept.
 class PartFile {
  public:
-  /// Throws std::system_error that names the file: for a folder that is not there or not to be written to, and for a
+  /// Throws SystemError that names the file: for a folder that is not there or not to be written to, and for a
   /// target that is a folder.
   explicit PartFile(std::filesystem::path target);
   PartFile(const PartFile&) = delete;
   ~PartFile();
 
-  /// Appends. Throws std::system_error.
+  /// Appends. Throws SystemError.
   void write(std::string_view bytes);
-  /// Gives the file its name, replacing what was there. Once. Throws std::system_error.
+  /// Gives the file its name, replacing what was there. Once. Throws SystemError.
   void publish();
 
  private:

@@ -27,7 +27,7 @@ constexpr std::int64_t sweep_interval = 60 * 60;      // seconds
 constexpr std::int64_t part_lifetime = 24 * 60 * 60;  // seconds: of what others left, and of what can be resumed
 constexpr std::int64_t stuck_after = 1'000'000'000;   // nanoseconds
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const std::string& what) { throw SystemError(errno, std::generic_category(), what); }
 
 // An open lock file, or none. The lock goes with the descriptor, so also with the process.
 Descriptor locked_file(int folder, int flags) {
@@ -161,12 +161,12 @@ void FileStore::Folders::open_private(const std::string& shown) {
   if (!lock) fail(shown);
   owner_ = owner(instance);
   if (owner(parent) != owner_ || owner(parts) != owner_) {
-    throw std::system_error(EPERM, std::generic_category(), shown + " belongs to another user");
+    throw SystemError(EPERM, std::generic_category(), shown + " belongs to another user");
   }
   try {
     take_over();
   } catch (const std::system_error& error) {
-    throw std::system_error(error.code(), shown);
+    throw SystemError(error.code(), shown);
   }
   if (starting) ::flock(parent.get(), LOCK_UN);
 }

@@ -31,7 +31,7 @@ struct UploadAttempt {
 /// uploads grow, and the folder of the parts that were cut off, which all instances share.
 struct FileStore::Folders {
   /// `shown`: the root in error texts. `before`: those of the life before, which the root was removed under. The folder at `path` must be the same one, or one
-  /// that was made in its place by the same user. Throws std::system_error, or CallError(failed_precondition) for another one.
+  /// that was made in its place by the same user. Throws SystemError, or CallError(failed_precondition) for another one.
   Folders(const std::filesystem::path& path, const std::string& shown, const FileStoreOptions& given,
           const Folders* before = nullptr);
   ~Folders();

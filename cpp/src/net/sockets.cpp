@@ -1,4 +1,5 @@
 #include "net/sockets.hpp"
+#include "framecall/error.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@ struct Address {
 };
 
 [[noreturn]] void fail(int errno_value, const std::string& what) {
-  throw std::system_error(errno_value, std::generic_category(), what);
+  throw SystemError(errno_value, std::generic_category(), what);
 }
 
 Address unix_address(const std::string& path) {
@@ -119,7 +120,7 @@ const std::error_category& lookup_category() {
   return category;
 }
 
-std::system_error lookup_failed(int code, const Endpoint& endpoint) {
+SystemError lookup_failed(int code, const Endpoint& endpoint) {
   const bool none = code == EAI_NONAME || code == EAI_NODATA;
   return {code, lookup_category(), (none ? "host not found: " : "cannot look up the host of ") + endpoint.to_string()};
 }

@@ -1,4 +1,4 @@
-// Plain sockets: opening, naming, limits. Every function throws std::system_error that names the address.
+// Plain sockets: opening, naming, limits. Every function throws SystemError that names the address.
 #pragma once
 
 #include <sys/socket.h>
@@ -14,11 +14,12 @@
 #include <utility>
 
 #include "framecall/endpoint.hpp"
+#include "framecall/error.hpp"
 
 namespace framecall {
 
 /// For a host that getaddrinfo() did not find, or not now. `code`: EAI_NONAME and others.
-std::system_error lookup_failed(int code, const Endpoint& endpoint);
+SystemError lookup_failed(int code, const Endpoint& endpoint);
 
 /// The owner of a socket on its way to the object that will use it.
 class Socket {

@@ -18,7 +18,7 @@ namespace framecall {
 class WorkerThreads {
  public:
   /// `share`: threads that one connection, or one address, may use. `report` gets the text of an exception that some work
-  /// did not catch. Throws std::system_error if the threads cannot be started.
+  /// did not catch. Throws SystemError if the threads cannot be started.
   WorkerThreads(std::size_t threads, std::size_t share, std::function<void(const char*)> report);
   /// Runs what is still queued.
   ~WorkerThreads();

@@ -81,7 +81,7 @@ std::string digest_of_file(DigestKind kind, int descriptor, const std::stop_toke
     const ssize_t count = ::pread(descriptor, block.data(), block.size(), offset);
     if (count == 0) return digest.finish();
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw std::system_error(errno, std::generic_category(), "read for a checksum");
+    if (count < 0) throw SystemError(errno, std::generic_category(), "read for a checksum");
     digest.update({block.data(), static_cast<std::size_t>(count)});
     offset += count;
   }

@@ -581,7 +581,7 @@ void check_conversation(const Draft& draft) {
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  const auto fail = [&] { throw std::system_error(errno, std::generic_category(), path.string()); };
+  const auto fail = [&] { throw SystemError(errno, std::generic_category(), path.string()); };
   const auto close = [](std::FILE* file) { std::fclose(file); };
   const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
   if (!file) fail();

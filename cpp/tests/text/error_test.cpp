@@ -4,9 +4,38 @@
 
 #include <cerrno>
 #include <map>
+#include <string>
+#include <system_error>
 
 namespace framecall::error_test {
 namespace {
+
+template <class Thrown>
+std::string caught(const Thrown& thrown) {
+  try {
+    throw thrown;
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+TEST(Error, every_exception_has_one_base_and_is_the_standard_one_that_fits) {
+  EXPECT_EQ(caught(CallError(ErrorCode::not_found, "no user")), "no user");
+  EXPECT_EQ(caught(RemoteError(-32045, "no user", "")), "no user");
+  EXPECT_EQ(caught(ProtocolError(ErrorCode::parse_error, 3, "no JSON")), "no JSON");
+  const UnavailableError lost(ECONNRESET, std::generic_category(), "UNAVAILABLE: a:1");
+  EXPECT_NE(caught(lost).find("UNAVAILABLE: a:1"), std::string::npos);
+  EXPECT_THROW(throw UnavailableError(lost), SystemError);
+  EXPECT_THROW(throw UnavailableError(lost), std::system_error);
+  EXPECT_THROW(throw CallError(ErrorCode::not_found, ""), std::runtime_error);
+}
+
+TEST(Error, an_error_of_the_server_says_whether_to_try_again) {
+  const RemoteError late(static_cast<std::int64_t>(ErrorCode::unavailable), "draining", "");
+  EXPECT_TRUE(late.is(ErrorCode::unavailable) && late.retryable());
+  const RemoteError unknown(static_cast<std::int64_t>(ErrorCode::not_found), "no user", "");
+  EXPECT_FALSE(unknown.is(ErrorCode::unavailable) || unknown.retryable());
+}
 
 TEST(Error, the_codes_of_conditions_are_32040_below_those_of_grpc) {
   const std::map<int, std::string> statuses = {

@@ -34,7 +34,7 @@ class FileStore {
     std::uint64_t left_out = 0;  ///< files with the prefix whose names check_file_name() refuses
   };
 
-  /// Throws std::system_error unless `root` is a folder that can be written to. A link to one is resolved here, once. With a
+  /// Throws SystemError unless `root` is a folder that can be written to. A link to one is resolved here, once. With a
   /// quota all files are counted, unless another server of the root that has one is alive.
   FileStore(std::filesystem::path root, const FileStoreOptions& options);
   explicit FileStore(std::filesystem::path root, Durability durability = Durability::close);

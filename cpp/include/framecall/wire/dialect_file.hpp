@@ -16,7 +16,7 @@ namespace framecall {
 /// for text that is no TOML, unknown settings, wrong types and values, and settings that contradict each other.
 Dialect parse_dialect(std::string_view text, std::string_view source);
 
-/// The same from a file of at most 1 MiB. Throws std::system_error, std::invalid_argument.
+/// The same from a file of at most 1 MiB. Throws SystemError, std::invalid_argument.
 Dialect load_dialect(const std::filesystem::path& path);
 
 /// Every shipped dialect, `default` first, then by name.

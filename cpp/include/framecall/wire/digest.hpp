@@ -35,7 +35,7 @@ class Digest {
 };
 
 /// The checksum of all that is in an open file, read from its start with pread, as long as somebody waits for it. Throws
-/// std::system_error, and CallError(cancelled) when `stop` is set.
+/// SystemError, and CallError(cancelled) when `stop` is set.
 std::string digest_of_file(DigestKind kind, int descriptor, const std::stop_token& stop = {});
 
 /// Throws CallError(cancelled) when `stop` is set: for work that is done in pieces.

@@ -61,7 +61,7 @@ struct Pipe {
 
 Pipe make_pipe() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError(errno, std::generic_category(), "pipe");
   return {Descriptor(ends[0]), Descriptor(ends[1])};
 }
 
@@ -190,7 +190,7 @@ class Watch {
 
 CommandTable::CommandTable(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw std::system_error(errno, std::generic_category(), path.string());
+  if (!stream) throw SystemError(errno, std::generic_category(), path.string());
   const std::string content{std::istreambuf_iterator<char>(stream), {}};
   toml::table file;
   try {

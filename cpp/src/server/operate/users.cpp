@@ -94,17 +94,17 @@ void write_all(int file, std::string_view bytes, const std::string& shown) {
   while (!bytes.empty()) {
     const ssize_t count = ::write(file, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw std::system_error(errno, std::generic_category(), shown);
+    if (count < 0) throw SystemError(errno, std::generic_category(), shown);
     bytes.remove_prefix(static_cast<std::size_t>(count));
   }
-  if (::fsync(file) != 0 && errno != EINVAL) throw std::system_error(errno, std::generic_category(), shown);
+  if (::fsync(file) != 0 && errno != EINVAL) throw SystemError(errno, std::generic_category(), shown);
 }
 
 }  // namespace
 
 Users::Users(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) throw std::system_error(errno, std::generic_category(), path.string());
+  if (!file) throw SystemError(errno, std::generic_category(), path.string());
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
@@ -183,11 +183,10 @@ void Users::save(const std::filesystem::path& path) const {
   }
   std::string part = path.string() + ".XXXXXX";
   const int file = ::mkostemp(part.data(), O_CLOEXEC);  // mode 0600
-  if (file < 0) throw std::system_error(errno, std::generic_category(), path.string());
+  if (file < 0) throw SystemError(errno, std::generic_category(), path.string());
   try {
     write_all(file, content, path.string());
-    if (::rename(part.c_str(), path.c_str()) != 0)
-      throw std::system_error(errno, std::generic_category(), path.string());
+    if (::rename(part.c_str(), path.c_str()) != 0) throw SystemError(errno, std::generic_category(), path.string());
   } catch (...) {
     ::close(file);
     ::unlink(part.c_str());
