@@ -164,7 +164,7 @@ void AsyncLink::flush() {
   if (!open_ || writing_) return;
   if (!out_.empty()) {
     PlainStream stream(socket_.native_handle());
-    switch (out_.send_to(stream, nullptr, 0)) {
+    switch (out_.send_to(stream)) {
       case OutQueue::Result::lost: lost(errno); return;
       case OutQueue::Result::blocked:
       case OutQueue::Result::more: wait_to_write(); break;
@@ -219,8 +219,8 @@ void AsyncLink::on_readable() {
     dispatch_all();  // what an earlier turn left
     for (int i = 0; i < reads_per_turn && open_ && !held_; ++i) {
       const std::span<char> room = reader_.prepare();
-      const ssize_t count = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
-      if (count < 0 && (errno == EAGAIN || errno == EINTR)) break;
+      const ssize_t count = PlainStream(socket_.native_handle()).read(room.data(), room.size());
+      if (count < 0 && errno == EAGAIN) break;
       if (count < 0) {
         lost(errno);
         return;

@@ -2,12 +2,10 @@
 #include "framecall/error.hpp"
 
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <system_error>
@@ -25,7 +23,6 @@ constexpr auto slice = std::chrono::milliseconds(100);
 // one, and no more than what passes anyway between that look and the arrival of the call.
 constexpr auto a_moment = std::chrono::microseconds(100);
 constexpr std::uint64_t most_at_once = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
-constexpr std::size_t block_size = 1 << 20;
 
 std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
   return std::max(std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()), std::chrono::milliseconds(0));
@@ -39,6 +36,7 @@ ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, 
     : shown_(std::move(shown)),
       check_(check),
       socket_(open_connection(endpoint, left_to_wait(deadline), check)),
+      bytes_(socket_),
       reader_(max_header, max_body, dialect) {
   set_blocking(socket_, slice);
 }
@@ -57,12 +55,9 @@ bool ClientConnection::healthy(Clock::time_point now) const {
 void ClientConnection::send(std::string_view head, std::string_view body, Deadline deadline) {
   sent_nothing_ = true;
   while (broken_ == 0 && head.size() + body.size() > 0) {
-    std::array<iovec, 2> vectors{
-        {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(body.data()), body.size()}}};
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = body.empty() ? 1 : 2;
-    const ssize_t count = ::sendmsg(socket_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const iovec pieces[] = {{const_cast<char*>(head.data()), head.size()},
+                            {const_cast<char*>(body.data()), body.size()}};
+    const ssize_t count = bytes_.write(pieces, body.empty() ? 1 : 2, false);
     if (count >= 0) {
       sent_nothing_ = false;
       const auto sent = static_cast<std::size_t>(count);
@@ -73,56 +68,43 @@ void ClientConnection::send(std::string_view head, std::string_view body, Deadli
       // The peer may wait for us to read before it reads on.
       if (receive_while_sending()) continue;
       wait(ended_ ? POLLOUT : POLLIN | POLLOUT, deadline);
-    } else if (errno != EINTR) {
+    } else {
       broken_ = errno;
     }
   }
 }
 
-void ClientConnection::send_last(std::string_view bytes) const {
-  if (socket_ >= 0) static_cast<void>(::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
+void ClientConnection::send_last(std::string_view bytes) {
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  if (socket_ >= 0) bytes_.write(&piece, 1, false);
 }
 
 bool ClientConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
                                  std::chrono::milliseconds timeout,
                                  const std::function<void(std::uint64_t)>& progress) {
-  const WithoutSigpipe without_sigpipe;
-  std::string block;  // for files that cannot go to a socket by themselves
   auto at = static_cast<off_t>(offset);
   for (auto last = Clock::now(); static_cast<std::uint64_t>(at) < size && broken_ == 0;) {
     const auto left =
         static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(at), most_at_once));
-    const ssize_t count = send_piece(file, path, at, left, block);
+    const ssize_t count = bytes_.write_file(file, at, left);
     if (count > 0) {
       last = Clock::now();
       progress(static_cast<std::uint64_t>(at));
     } else if (count == 0) {
       throw std::runtime_error(path + ": became shorter while it was sent");
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (errno == EIO) {
+      throw SystemError(errno, std::generic_category(), path);
+    } else if (errno != EAGAIN) {
       broken_ = errno;
     } else if (Clock::now() - last > timeout) {
       throw SystemError(ETIMEDOUT, std::generic_category(), shown_);
+    } else {
+      wait_ready(socket_, POLLOUT, Clock::now() + slice, check_);
     }
     if (check_) check_();
     if (has_words()) return false;
   }
   return broken_ == 0;
-}
-
-// As sendfile(): what has left, or -1 and the errno.
-ssize_t ClientConnection::send_piece(int file, const std::string& path, off_t& offset, std::size_t size,
-                                     std::string& block) {
-  if (block.empty()) {
-    const ssize_t count = ::sendfile(socket_, file, &offset, size);
-    if (count >= 0 || (errno != EINVAL && errno != ENOSYS && errno != EIO)) return count;
-    if (errno == EIO) throw SystemError(errno, std::generic_category(), path);
-    block.resize(block_size);
-  }
-  ssize_t count = ::pread(file, block.data(), std::min(size, block.size()), offset);
-  if (count < 0 && errno != EINTR) throw SystemError(errno, std::generic_category(), path);
-  if (count > 0) count = ::send(socket_, block.data(), static_cast<std::size_t>(count), MSG_NOSIGNAL);
-  offset += std::max<ssize_t>(count, 0);
-  return count;
 }
 
 bool ClientConnection::has_words() const {
@@ -134,8 +116,8 @@ bool ClientConnection::has_words() const {
 bool ClientConnection::receive_while_sending() {
   if (ended_) return false;
   const std::span<char> room = reader_.prepare();
-  const ssize_t count = ::recv(socket_, room.data(), room.size(), MSG_DONTWAIT);
-  if (count < 0) return errno == EINTR;
+  const ssize_t count = bytes_.read(room.data(), room.size());
+  if (count < 0) return false;
   reader_.commit(static_cast<std::size_t>(count));
   ended_ = count == 0;
   return true;
@@ -166,10 +148,10 @@ std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline 
   for (;;) {
     last_wait_ = Clock::now();
     const bool late = deadline - last_wait_ < slice;
-    const ssize_t count = ::recv(socket_, to, size, late ? MSG_DONTWAIT : 0);
+    const ssize_t count = late ? bytes_.read(to, size) : bytes_.read_or_wait(to, size);
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno != EAGAIN && errno != EINTR) lost(errno);
-    if (errno == EAGAIN && late) {
+    if (errno == EAGAIN) {
       wait(POLLIN, deadline);
     } else if (check_) {
       check_();

@@ -9,6 +9,7 @@
 
 #include "framecall/detail/reply_decoder.hpp"
 #include "framecall/endpoint.hpp"
+#include "net/byte_stream.hpp"
 #include "net/sockets.hpp"
 
 namespace framecall {
@@ -30,7 +31,7 @@ class ClientConnection {
   /// it is told by receive(), behind the replies that came before. Throws SystemError with timed_out.
   void send(std::string_view head, std::string_view body, Deadline deadline);
   /// Sends what the socket takes of a frame that nothing follows, without waiting: the connection ends anyway.
-  void send_last(std::string_view bytes) const;
+  void send_last(std::string_view bytes);
   /// The bytes of a file from `offset` to `size`, from the page cache to the socket where the system can. False: the peer
   /// answered before all was sent, or the connection broke; receive() tells. `path`, for messages. Throws SystemError
   /// for the file, and timed_out without progress for `timeout`; std::runtime_error if it became shorter.
@@ -56,7 +57,6 @@ class ClientConnection {
  private:
   bool receive_while_sending();
   bool has_words() const;
-  ssize_t send_piece(int file, const std::string& path, off_t& offset, std::size_t size, std::string& block);
   std::size_t receive_some(char* to, std::size_t size, Deadline deadline);
   void wait(short events, Deadline deadline) const;
   [[noreturn]] void lost(int errno_value) const;
@@ -64,6 +64,7 @@ class ClientConnection {
   const std::string shown_;
   const WaitCheck& check_;
   int socket_;
+  PlainStream bytes_;
   int broken_ = 0;  // errno of a send that failed
   ReplyReader reader_;
   std::uint64_t last_id_ = 0;

@@ -3,7 +3,6 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t file_piece = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
+constexpr std::uint64_t file_piece = 4 << 20;  // of one sendfile(), so that progress is seen and an answer is noticed
 constexpr std::size_t receive_size = 256 << 10;
 constexpr std::size_t max_words = 16;  // kept of a peer that talks while we are sending
 constexpr auto look_again = milliseconds(50);
@@ -89,6 +88,7 @@ PeerStream::PeerStream(const Endpoint& endpoint, const Dialect& dialect, millise
       max_text_(max_text),
       reading_(to_read(dialect)),
       socket_(open_connection(endpoint, timeout)),
+      bytes_(socket_),
       decoder_(default_max_header_size, reading_) {}
 
 PeerStream::~PeerStream() { ::close(socket_); }
@@ -121,7 +121,7 @@ void PeerStream::begin(Expected expected) {
 void PeerStream::send_frame(std::string_view header, bool more) {
   if (text_sent_) pause();
   text_sent_ = false;
-  send_bytes(encode_head(header, decoder_.prefix()), more ? MSG_MORE : 0);
+  send_bytes(encode_head(header, decoder_.prefix()), more);
 }
 
 void PeerStream::send_text(std::string_view text) {
@@ -130,14 +130,15 @@ void PeerStream::send_text(std::string_view text) {
   send_bytes(text);
 }
 
-void PeerStream::send_bytes(std::string_view bytes, int flags) {
+void PeerStream::send_bytes(std::string_view bytes, bool more) {
   while (!bytes.empty()) {
-    const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), flags | MSG_NOSIGNAL);
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    const ssize_t count = bytes_.write(&piece, 1, more);
     if (count >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(count));
     } else if (errno == EAGAIN) {
       wait_writable();
-    } else if (errno != EINTR) {
+    } else {
       lost(errno);
     }
   }
@@ -145,27 +146,10 @@ void PeerStream::send_bytes(std::string_view bytes, int flags) {
 
 void PeerStream::send_file(int file, const std::string& shown, std::uint64_t size,
                            const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  const WithoutSigpipe without_sigpipe;
-  std::vector<char> block;  // for files that cannot go to a socket by themselves
   off_t offset = 0;
   while (static_cast<std::uint64_t>(offset) < size) {
-    const auto piece =
-        static_cast<std::size_t>(std::min<std::uint64_t>(size - static_cast<std::uint64_t>(offset), file_piece));
-    ssize_t count = 0;
-    if (block.empty()) {
-      count = ::sendfile(socket_, file, &offset, piece);
-      if (count < 0 && (errno == EINVAL || errno == ENOSYS)) {
-        block.resize(1 << 20);
-        continue;
-      }
-    } else {
-      count = ::pread(file, block.data(), std::min(piece, block.size()), offset);
-      if (count < 0 && errno != EINTR) throw SystemError(errno, std::generic_category(), shown);
-      if (count > 0) {
-        send_bytes({block.data(), static_cast<std::size_t>(count)});
-        offset += count;
-      }
-    }
+    const std::uint64_t left = size - static_cast<std::uint64_t>(offset);
+    const ssize_t count = bytes_.write_file(file, offset, static_cast<std::size_t>(std::min(left, file_piece)));
     if (count > 0) {
       if (progress) progress(static_cast<std::uint64_t>(offset), size);
       listen();
@@ -176,7 +160,7 @@ void PeerStream::send_file(int file, const std::string& shown, std::uint64_t siz
       wait_writable();
     } else if (errno == EIO) {
       throw SystemError(errno, std::generic_category(), shown);
-    } else if (errno != EINTR) {
+    } else {
       lost(errno);
     }
   }
@@ -239,7 +223,7 @@ bool PeerStream::wait_readable(milliseconds limit) {
 bool PeerStream::receive() {
   while (!ended_) {
     const auto space = decoder_.prepare(receive_size);
-    const ssize_t count = ::recv(socket_, space.data(), space.size(), MSG_DONTWAIT);
+    const ssize_t count = bytes_.read(space.data(), space.size());
     if (count > 0) {
       if (!take_received({space.data(), static_cast<std::size_t>(count)})) {
         decoder_.commit(static_cast<std::size_t>(count));
@@ -255,7 +239,7 @@ bool PeerStream::receive() {
       return true;
     }
     if (errno == EAGAIN) return false;
-    if (errno != EINTR) throw broken(errno);
+    throw broken(errno);
   }
   return false;
 }

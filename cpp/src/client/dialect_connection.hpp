@@ -14,6 +14,7 @@
 #include "framecall/error.hpp"
 #include "framecall/wire/dialect.hpp"
 #include "framecall/wire/frame.hpp"
+#include "net/byte_stream.hpp"
 
 namespace framecall {
 
@@ -55,7 +56,7 @@ class PeerStream {
   /// What is sent next leaves pause_ms later at the earliest.
   void send_text(std::string_view text);
   /// Raw bytes that are no message of their own, at once.
-  void send_bytes(std::string_view bytes, int flags = 0);
+  void send_bytes(std::string_view bytes, bool more = false);
   /// The first `size` bytes of an open file, whose name for messages is `shown`.
   void send_file(int file, const std::string& shown, std::uint64_t size,
                  const std::function<void(std::uint64_t, std::uint64_t)>& progress);
@@ -105,6 +106,7 @@ class PeerStream {
   std::size_t max_text_;
   Dialect reading_;  // what the decoder goes by: changes with what is expected
   int socket_;
+  PlainStream bytes_;
   Decoder decoder_;
   Header header_;
   std::deque<Word> said_;

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "net/byte_stream.hpp"
 #include "net/sockets.hpp"
 
 namespace framecall {
@@ -52,13 +53,11 @@ void RawClient::send(std::string_view bytes) {
 
 std::size_t RawClient::send_before(Clock::time_point deadline, std::string_view bytes) {
   for (;;) {
-    const ssize_t count = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+    const ssize_t count = PlainStream(socket_).write(&piece, 1, false);
     if (count >= 0) return static_cast<std::size_t>(count);
-    if (errno == EAGAIN) {
-      wait(POLLOUT, deadline);
-    } else if (errno != EINTR) {
-      fail(errno, "send");
-    }
+    if (errno != EAGAIN) fail(errno, "send");
+    wait(POLLOUT, deadline);
   }
 }
 
@@ -67,16 +66,13 @@ std::string RawClient::receive(std::size_t max_size) {
   const auto deadline = Clock::now() + timeout_;
   std::string bytes(std::min(max_size, largest_piece), '\0');
   for (;;) {
-    const ssize_t count = ::recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+    const ssize_t count = PlainStream(socket_).read(bytes.data(), bytes.size());
     if (count >= 0) {
       bytes.resize(static_cast<std::size_t>(count));
       return bytes;
     }
-    if (errno == EAGAIN) {
-      wait(POLLIN, deadline);
-    } else if (errno != EINTR) {
-      fail(errno, "receive");
-    }
+    if (errno != EAGAIN) fail(errno, "receive");
+    wait(POLLIN, deadline);
   }
 }
 

@@ -19,11 +19,14 @@ class ByteStream {
 
   virtual ~ByteStream() = default;
   virtual ssize_t read(char* block, std::size_t size) = 0;
+  /// read() on a blocking socket: may wait as long as the socket does, see set_blocking(), and EINTR ends it. A stream that cannot
+  /// wait answers EAGAIN.
+  virtual ssize_t read_or_wait(char* block, std::size_t size) { return read(block, size); }
   /// `more`: another write follows at once, so that a short segment may wait for it.
   virtual ssize_t write(const iovec* pieces, std::size_t count, bool more) = 0;
-  /// Sends at most `size` bytes of `file` from `offset` on, and moves `offset`. 0: the file ends there. `block`, of
-  /// `block_size` bytes, is for files that the system cannot send by itself.
-  virtual ssize_t write_file(int file, off_t& offset, std::size_t size, char* block, std::size_t block_size) = 0;
+  /// Sends at most `size` bytes of `file` from `offset` on, and moves `offset`. 0: the file ends there. EIO is an error of the
+  /// file.
+  virtual ssize_t write_file(int file, off_t& offset, std::size_t size) = 0;
   /// Nothing more is written; reading goes on.
   virtual void end_writing() = 0;
   /// What the socket has to be ready for before read(), or write(), can go on after EAGAIN. Encryption may have to write
@@ -42,8 +45,9 @@ class PlainStream final : public ByteStream {
  public:
   explicit PlainStream(int socket = -1) : socket_(socket) {}
   ssize_t read(char* block, std::size_t size) override;
+  ssize_t read_or_wait(char* block, std::size_t size) override;
   ssize_t write(const iovec* pieces, std::size_t count, bool more) override;
-  ssize_t write_file(int file, off_t& offset, std::size_t size, char* block, std::size_t block_size) override;
+  ssize_t write_file(int file, off_t& offset, std::size_t size) override;
   void end_writing() override;
 
  private:
@@ -61,7 +65,7 @@ class CountingStream final : public ByteStream {
   CountingStream(std::unique_ptr<ByteStream> stream, ByteCounts& all) : stream_(std::move(stream)), all_(all) {}
   ssize_t read(char* block, std::size_t size) override;
   ssize_t write(const iovec* pieces, std::size_t count, bool more) override;
-  ssize_t write_file(int file, off_t& offset, std::size_t size, char* block, std::size_t block_size) override;
+  ssize_t write_file(int file, off_t& offset, std::size_t size) override;
   void end_writing() override { stream_->end_writing(); }
   Ready read_needs() const override { return stream_->read_needs(); }
   Ready write_needs() const override { return stream_->write_needs(); }

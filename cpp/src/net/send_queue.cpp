@@ -105,7 +105,7 @@ void OutQueue::pop() {
   if (++first_ == segments_.size()) clear();
 }
 
-OutQueue::Result OutQueue::send_to(ByteStream& stream, char* block, std::size_t block_size) {
+OutQueue::Result OutQueue::send_to(ByteStream& stream) {
   std::size_t done = 0;
   while (!segments_.empty()) {
     Segment& segment = segments_[first_];
@@ -114,7 +114,7 @@ OutQueue::Result OutQueue::send_to(ByteStream& stream, char* block, std::size_t 
       continue;
     }
     if (done >= bytes_per_turn) return Result::more;
-    const ssize_t count = segment.file ? send_file(stream, block, block_size) : send_memory(stream);
+    const ssize_t count = segment.file ? send_file(stream) : send_memory(stream);
     if (count == 0) return Result::shrunk;
     if (count < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Result::blocked : Result::lost;
     done += static_cast<std::size_t>(count);
@@ -148,11 +148,11 @@ ssize_t OutQueue::send_memory(ByteStream& stream) {
   return count;
 }
 
-ssize_t OutQueue::send_file(ByteStream& stream, char* block, std::size_t block_size) {
+ssize_t OutQueue::send_file(ByteStream& stream) {
   Segment& segment = segments_[first_];
   const std::uint64_t left = left_of(segment);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));
-  const ssize_t count = stream.write_file(segment.file->descriptor(), segment.offset, size, block, block_size);
+  const ssize_t count = stream.write_file(segment.file->descriptor(), segment.offset, size);
   if (count > 0 && left_of(segment) == 0) pop();
   return count;
 }

@@ -42,9 +42,8 @@ class OutQueue {
                     Buffer&& trailer = {});
   void clear();
 
-  /// Sends what the stream takes, at most a few MiB. `block`, of `block_size` bytes, is for files that the system cannot
-  /// send by itself.
-  Result send_to(ByteStream& stream, char* block, std::size_t block_size);
+  /// Sends what the stream takes, at most a few MiB.
+  Result send_to(ByteStream& stream);
 
  private:
   struct Segment {
@@ -58,7 +57,7 @@ class OutQueue {
   const Segment& next_file() const;
   void pop();
   ssize_t send_memory(ByteStream& stream);
-  ssize_t send_file(ByteStream& stream, char* block, std::size_t block_size);
+  ssize_t send_file(ByteStream& stream);
 
   std::vector<Segment> segments_;  // from first_ on; cleared when all are sent
   std::size_t first_ = 0;

@@ -6,8 +6,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <ctime>
 #include <functional>
 #include <string>
 #include <system_error>
@@ -68,32 +66,6 @@ std::string peer_name(const sockaddr_storage& address);
 /// Whose share a peer_name() counts for: the IPv4 address, or the IPv6 network of 64 bits, all addresses of which one machine can
 /// have.
 std::string peer_network(std::string_view peer);
-
-/// sendfile() has no MSG_NOSIGNAL: keep the SIGPIPE of a lost peer from this thread, and from the program.
-class WithoutSigpipe {
- public:
-  WithoutSigpipe() {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  WithoutSigpipe(const WithoutSigpipe&) = delete;
-  ~WithoutSigpipe() {
-    const int error = errno;
-    const timespec at_once{};
-    while (!was_pending_ && ::sigtimedwait(&pipe_, nullptr, &at_once) < 0 && errno == EINTR) {
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    errno = error;
-  }
-
- private:
-  sigset_t pipe_, before_;
-  bool was_pending_;
-};
 
 void set_no_delay(int socket);
 

@@ -366,7 +366,7 @@ void Connection::flush() {
   if (!out_.empty()) {
     const std::size_t before = out_.memory();
     const bool files = out_.has_file();
-    switch (out_.send_to(*bytes_, loop_.file_block(), LoopResources::file_block_size)) {
+    switch (out_.send_to(*bytes_)) {
       case OutQueue::Result::sent: clocks_.note_progress(); break;
       case OutQueue::Result::lost: lost(errno); return;
       case OutQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none

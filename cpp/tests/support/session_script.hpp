@@ -39,9 +39,10 @@ class StringStream final : public ByteStream {
     }
     return size;
   }
-  ssize_t write_file(int file, off_t& offset, std::size_t size, char* block, std::size_t block_size) override {
+  ssize_t write_file(int file, off_t& offset, std::size_t size) override {
     if (full) return fail();
-    const ssize_t count = ::pread(file, block, std::min(size, block_size), offset);
+    char block[4096];
+    const ssize_t count = ::pread(file, block, std::min(size, sizeof block), offset);
     if (count <= 0) return count;
     bytes.append(block, static_cast<std::size_t>(count));
     offset += count;
@@ -197,7 +198,7 @@ class SessionScript {
   }
   void flush() {
     if (port->open() && !port->out().empty()) {
-      port->out().send_to(peer, loop_.file_block(), LoopResources::file_block_size);
+      port->out().send_to(peer);
       if (port->out().empty()) session().on_sent();
     }
   }
