@@ -77,7 +77,7 @@ void EventLoop::run_handlers() {
   for (;;) {
     try {
       for (const auto& wait_again : wait_again_) wait_again();
-      arm_timer();
+      end_turn();  // the last one may have failed at this
       io.run();
       return;
     } catch (const std::exception& error) {

@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <new>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "types/gil.hpp"
@@ -106,10 +109,18 @@ void Handlers::leave() { thread_state().leave(); }
 
 // ---- chores
 
+// Called by destructors: while there is no memory for it, it waits for some.
 void Handlers::release_later(PyObject* object) {
-  const Lock lock(chores_mutex_);
-  released_.push_back(object);
-  if (released_.size() == 1) chores_changed_.notify_one();
+  for (;;) {
+    try {
+      const Lock lock(chores_mutex_);
+      released_.push_back(object);
+      if (released_.size() == 1) chores_changed_.notify_one();
+      return;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
 }
 
 void Handlers::log_later(LogLevel level, std::string_view line) {
@@ -149,14 +160,14 @@ void Handlers::release_now() {
 
 void Handlers::do_chores() {
   release_now();
-  std::deque<LogLine> lines;
-  std::size_t dropped = 0;
-  {
-    const Lock lock(chores_mutex_);
-    lines.swap(log_lines_);
-    dropped = std::exchange(dropped_lines_, 0);
-  }
   try {
+    std::deque<LogLine> lines;
+    std::size_t dropped = 0;
+    {
+      const Lock lock(chores_mutex_);
+      lines.swap(log_lines_);
+      dropped = std::exchange(dropped_lines_, 0);
+    }
     if (dropped > 0) lines.push_back({LogLevel::warning, std::to_string(dropped) + " lines were not logged: too many"});
     const Ref log = lines.empty() ? none() : function_of("_server", "log_line");
     for (const LogLine& line : lines) {
@@ -164,6 +175,8 @@ void Handlers::do_chores() {
     }
   } catch (const PyError&) {
     PyErr_WriteUnraisable(nullptr);
+  } catch (const std::bad_alloc&) {
+    // These lines are lost, or come with the next ones.
   }
 }
 
