@@ -34,11 +34,12 @@ def check(one):
     assert sum(one.tried.values()) > 0
 
 
-def test_an_allocation_that_fails(tortured, long):
-    """Every fourth allocation of the conversation, another fourth each time; --long: all. The server lives, everybody gets an answer
-    or loses one connection, and nothing that was acknowledged is lost."""
-    one = tortured()
-    step = 1 if long else 4
+@pytest.mark.parametrize("package", [False, True], ids=["serve", "python"])
+def test_an_allocation_that_fails(tortured, package, long):
+    """Some allocations of the conversation, other ones each time; --long: all. The server lives, everybody gets an answer or loses
+    one connection, and nothing that was acknowledged is lost."""
+    one = tortured(package)
+    step = 1 if long else 10 if package else 4
     at = random.randrange(1, step + 1)
     while one.fail("allocation", "ENOMEM", at):
         at += step

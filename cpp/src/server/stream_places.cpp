@@ -10,14 +10,22 @@ std::shared_ptr<void> StreamPlaces::take(std::string_view address) {
                     std::to_string(got) + " streams" + whose + ": " + name_ + " is " + std::to_string(most_),
                     limit_data(limit, got));
   };
-  std::string owner(address);
+  struct Place {
+    ~Place() {
+      if (places) places->give_back(owner);
+    }
+    std::shared_ptr<StreamPlaces> places;  // once it is counted
+    std::string owner;
+  };
+  const auto place = std::make_shared<Place>();
+  place->owner = address;
   const std::lock_guard lock(mutex_);
   if (count_ >= most_) refuse(count_ + 1, most_, "");
-  std::size_t& own = by_address_[owner];
-  if (!owner.empty() && own >= share_) refuse(own + 1, share_, " of one address, which may have a share of them");
-  std::shared_ptr<void> place(nullptr, [self = shared_from_this(), owner](void*) { self->give_back(owner); });
+  std::size_t& own = by_address_[place->owner];
+  if (!place->owner.empty() && own >= share_) refuse(own + 1, share_, " of one address, which may have a share of them");
   ++count_;
   ++own;
+  place->places = shared_from_this();
   return place;
 }
 

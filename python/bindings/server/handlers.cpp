@@ -96,6 +96,19 @@ class ThreadState {
   PyThreadState* state_;
 };
 
+// While there is no memory for it, waits for some: somebody waits for what it does.
+template <class Function>
+void insist(Function function) {
+  for (;;) {
+    try {
+      function();
+      return;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+}
+
 ThreadState& thread_state() {
   thread_local ThreadState thread;
   return thread;
@@ -109,18 +122,11 @@ void Handlers::leave() { thread_state().leave(); }
 
 // ---- chores
 
-// Called by destructors: while there is no memory for it, it waits for some.
+// Called by destructors.
 void Handlers::release_later(PyObject* object) {
-  for (;;) {
-    try {
-      const Lock lock(chores_mutex_);
-      released_.push_back(object);
-      if (released_.size() == 1) chores_changed_.notify_one();
-      return;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
+  const Lock lock(chores_mutex_);
+  insist([&] { released_.push_back(object); });
+  if (released_.size() == 1) chores_changed_.notify_one();
 }
 
 void Handlers::log_later(LogLevel level, std::string_view line) {
@@ -141,10 +147,9 @@ void Handlers::work_on_chores() {
       continue;
     }
     lock.unlock();
-    {
-      const WithGil gil;
-      do_chores();
-    }
+    thread_state().enter();  // one for all chores: an interpreter without memory for another one ends the process
+    do_chores();
+    thread_state().leave();
     lock.lock();
   }
 }
@@ -197,9 +202,9 @@ Buffer Handlers::hold(PyObject* object, std::string_view bytes) {
 
 void Handlers::push_to_loop(LoopJob job) {
   const Lock lock(loop_mutex_);
-  if (loop_descriptor_ < 0) return;  // at the end: it dies unanswered, and its connection with it
-  loop_jobs_.push_back(std::move(job));
-  if (loop_jobs_.size() == 1) {  // else it is awake, or will be
+  if (loop_descriptor_ < 0) return;                       // at the end: it dies unanswered, and its connection with it
+  insist([&] { loop_jobs_.push_back(std::move(job)); });  // moves only once there is room
+  if (loop_jobs_.size() == 1) {                           // else it is awake, or will be
     const std::uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(loop_descriptor_, &one, sizeof one);
   }

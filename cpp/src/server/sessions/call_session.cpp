@@ -452,7 +452,9 @@ void CallSession::open_stream(const std::shared_ptr<Pending>& pending, bool acce
     mailbox->post(Work([port, this, pending, work = std::move(work)]() mutable {
       const auto own = port.lock();
       const auto call = pending.lock();
-      if (own && call) own->on_own_thread([&] { work(*this, call); });
+      if (!own || !call) return;
+      const auto turn = [&] { work(*this, call); };
+      own->on_own_thread(std::cref(turn));  // which takes no memory
     }));
   };
   if (!part_room_) {
@@ -491,6 +493,9 @@ void CallSession::send_part(const std::shared_ptr<Pending>& pending, Part& part,
     append_reply(header, std::move(part.body), "result", part.value.size());
   } catch (const CallError& error) {
     end(pending, error);
+    return;
+  } catch (const std::bad_alloc&) {
+    end(pending, CallError(ErrorCode::resource_exhausted, "out of memory"));
     return;
   }
   if (charge.given()) {
