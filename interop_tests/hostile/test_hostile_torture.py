@@ -39,7 +39,7 @@ def test_an_allocation_that_fails(tortured, package, long):
     """Some allocations of the conversation, other ones each time; --long: all. The server lives, everybody gets an answer or loses
     one connection, and nothing that was acknowledged is lost."""
     one = tortured(package)
-    step = 1 if long else 10 if package else 4
+    step = 1 if long else 15 if package else 6
     at = random.randrange(1, step + 1)
     while one.fail("allocation", "ENOMEM", at):
         at += step

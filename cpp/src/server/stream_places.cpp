@@ -22,7 +22,8 @@ std::shared_ptr<void> StreamPlaces::take(std::string_view address) {
   const std::lock_guard lock(mutex_);
   if (count_ >= most_) refuse(count_ + 1, most_, "");
   std::size_t& own = by_address_[place->owner];
-  if (!place->owner.empty() && own >= share_) refuse(own + 1, share_, " of one address, which may have a share of them");
+  if (!place->owner.empty() && own >= share_)
+    refuse(own + 1, share_, " of one address, which may have a share of them");
   ++count_;
   ++own;
   place->places = shared_from_this();

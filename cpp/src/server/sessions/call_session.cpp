@@ -644,8 +644,8 @@ void CallSession::close(Pending& pending, const CallError& why) {
 
 // Answers instead of the handler, and tells it.
 void CallSession::end(const std::shared_ptr<Pending>& pending, const CallError& error) {
+  fail(pending->id, failure_of(error));  // first: if there is no memory for that, the handler's answer will come
   forget(*pending, error);
-  fail(pending->id, failure_of(error));
   pending->stop.request_stop();
 }
 
