@@ -18,7 +18,7 @@ from bulk_contenders import CONTENDERS, FLOOR, GIB, MIB, MODULE, NAME, NGINX, OU
 from contest import column, ratios
 from measure import Failed, Program, free_port
 from peers import content, sha256
-from processes import program_path
+from processes import SCRIPTS, program_path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WARM_COPIES = 3
@@ -58,7 +58,7 @@ class Bench:
     def values(self, source):
         return {
             "here": HERE,
-            "scripts": os.path.join(measure.ROOT, "interop_tests", "scripts"),
+            "scripts": SCRIPTS,
             "build": measure.BUILD,
             "python": sys.executable,
             "framecall": self.framecall,

@@ -17,7 +17,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, "build", "benchmarks")
-sys.path.insert(0, os.path.join(ROOT, "interop_tests"))
+sys.path.insert(0, os.path.join(ROOT, "testing"))
 
 from processes import clean_environment, end, wait_for_port  # noqa: E402
 

@@ -1,5 +1,5 @@
 """The sender as it is taught, line by line; only its header says `file_size`, so that the taught receiver
-(interop_tests/scripts/t04_file_receiver.py) understands it. Usage: tutorial_sender.py PORT FILE"""
+(interop_tests/peers/scripts/t04_file_receiver.py) understands it. Usage: tutorial_sender.py PORT FILE"""
 
 import json
 import os

@@ -32,7 +32,7 @@ from framecall import (
     encode_header,
 )
 
-VECTORS = json.loads((pathlib.Path(__file__).parents[2] / "interop_tests" / "vectors.json").read_text())
+VECTORS = json.loads((pathlib.Path(__file__).parents[2] / "interop_tests" / "vectors" / "vectors.json").read_text())
 FRAME = encode_frame({"id": 1, "result": None, "body_size": 3}, b"abc")
 EVENTS = [HeaderReceived({"id": 1, "result": None, "body_size": 3}, 3), BodyReceived(b"abc"), EndOfMessage()]
 

@@ -1,4 +1,4 @@
-"""Seeds for the fuzz programs out of interop_tests/vectors.json, the shipped dialects and what is written here.
+"""Seeds for the fuzz programs out of interop_tests/vectors/vectors.json, the shipped dialects and what is written here.
 
 python3 make_corpus.py DIRECTORY      writes DIRECTORY/NAME/* for each program NAME
 """
@@ -127,7 +127,7 @@ PROGRAMS = {
 
 def main(directory):
     here = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(here, "..", "..", "interop_tests", "vectors.json"), encoding="ascii") as f:
+    with open(os.path.join(here, "..", "..", "interop_tests", "vectors", "vectors.json"), encoding="ascii") as f:
         vectors = json.load(f)
     for name, seeds in PROGRAMS.items():
         os.makedirs(os.path.join(directory, name), exist_ok=True)

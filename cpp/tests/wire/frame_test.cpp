@@ -18,7 +18,7 @@
 namespace framecall::frame_test {
 namespace {
 
-// ---- interop_tests/vectors.json; its README tells what the keys mean
+// ---- interop_tests/vectors/vectors.json; its README tells what the keys mean
 
 struct Vector {
   std::string name, bytes, end;  // end: as the file has it, or the code of the error
@@ -52,7 +52,7 @@ std::string from_hex(const nlohmann::json& value) {
 }
 
 const nlohmann::json& vectors_file() {
-  static const auto file = nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors.json"));
+  static const auto file = nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors/vectors.json"));
   return file;
 }
 

@@ -1,4 +1,4 @@
-// The calls of interop_tests/vectors.json, among them the examples of the JSON-RPC 2.0 specification.
+// The calls of interop_tests/vectors/vectors.json, among them the examples of the JSON-RPC 2.0 specification.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -67,7 +67,7 @@ std::string without_messages(std::string_view bytes) {
 
 TEST(CallVectors, are_answered_as_they_say) {
   ServingMethods server(make_router());
-  const auto file = nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors.json"));
+  const auto file = nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors/vectors.json"));
   const auto& cases = file.at("calls");
   EXPECT_GT(cases.size(), 20u);
   for (const auto& one : cases) {

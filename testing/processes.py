@@ -10,8 +10,9 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-SCRIPTS = os.path.join(HERE, "scripts")
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+INTEROP = os.path.join(ROOT, "interop_tests")
+SCRIPTS = os.path.join(INTEROP, "peers", "scripts")
 PATIENCE = float(os.environ.get("FRAMECALL_TEST_PATIENCE", "30"))  # seconds; only a failing test waits so long
 
 
@@ -71,7 +72,7 @@ def program_path():
     """The framecall executable: $FRAMECALL_PROGRAM, the release build, or the one beside this Python."""
     named = os.environ.get("FRAMECALL_PROGRAM")
     choices = [named] if named else [
-        os.path.join(os.path.dirname(HERE), "build", "release", "bin", "framecall"),
+        os.path.join(ROOT, "build", "release", "bin", "framecall"),
         os.path.join(os.path.dirname(sys.executable), "framecall")]
     for choice in choices:
         if os.access(choice, os.X_OK):
@@ -87,7 +88,7 @@ def is_sanitized(program):
 
 
 def start_script(name, *arguments, python=sys.executable, cwd=None, stdin=subprocess.DEVNULL, output=None):
-    """Starts scripts/NAME. `output`: a file object for stdout and stderr together; None discards them."""
+    """Starts SCRIPTS/NAME. `output`: a file object for stdout and stderr together; None discards them."""
     command = [python, "-u", os.path.join(SCRIPTS, name)] + [str(a) for a in arguments]
     return subprocess.Popen(command, cwd=cwd, env=clean_environment(), stdin=stdin,
                             stdout=output or subprocess.DEVNULL, stderr=subprocess.STDOUT)

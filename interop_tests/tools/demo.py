@@ -1,6 +1,6 @@
 """The main job, shown with real files: `./dev demo`, or
 
-    python3 demo.py [PROGRAM]      PROGRAM: the framecall executable
+    python3 interop_tests/tools/demo.py [PROGRAM]      PROGRAM: the framecall executable
 
 Files go to `framecall serve` from a sender of the standard library alone and from `framecall send`;
 then a receiver of the standard library alone gets files from `framecall send`. Digests are compared.
@@ -14,7 +14,10 @@ import sys
 import tempfile
 import time
 
-from processes import PATIENCE, Server, clean_environment, end, program_path, start_script, wait_for_port, wait_until
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "testing"))
+
+from processes import (  # noqa: E402
+    PATIENCE, SCRIPTS, Server, clean_environment, end, program_path, start_script, wait_for_port, wait_until)
 
 
 def sha256(path):
@@ -77,7 +80,7 @@ def demo(program, base):
         for root in roots[:2]:
             servers.append(Server(program, root, os.path.join(base, "serve.log")))
         os.mkdir(roots[2])
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripts", "t03_file_sender.py")
+        script = os.path.join(SCRIPTS, "t03_file_sender.py")
         good = deliver("1. standard-library script -> framecall serve",
                        lambda name: [sys.executable, script, name, str(servers[0].port)], folder, names, roots[0])
         good = deliver("2. framecall send -> framecall serve",

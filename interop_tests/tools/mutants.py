@@ -1,6 +1,6 @@
 """Changes one character of the codec at a time, and looks whether a test notices.
 
-    python interop_tests/mutants.py [COUNT] [SEED]      20 mutants; about a quarter of an hour on two cores
+    python interop_tests/tools/mutants.py [COUNT] [SEED]      20 mutants; about a quarter of an hour on two cores
 
 Works in a copy of the source under build/mutants. Prints each mutant and what killed it; those that live have to be explained
 or covered. Exit code 1 if more than one in twenty lives.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCE = os.path.dirname(HERE)
+SOURCE = os.path.dirname(os.path.dirname(HERE))
 COPY = os.path.join(SOURCE, "build", "mutants")
 FILES = ["cpp/src/wire/frame.cpp", "cpp/src/wire/call.cpp", "cpp/src/text/json_text.cpp", "cpp/src/text/json.cpp"]
 CHANGES = {"<": ">", ">": "<", "+": "-", "-": "+", "!": " ", "0": "1", "1": "0", "2": "3", "4": "5", "8": "9", "&": "|"}
@@ -103,7 +103,7 @@ def killer():
     if not build("framecall_cli"):
         sys.exit("the program does not build, though its tests do")
     for name in ("test_vectors", "test_calls", "test_bad_input", "test_wild"):
-        if not run(sys.executable, "-m", "pytest", "-q", "-x", "-n2", "interop_tests/%s.py" % name, seconds=300):
+        if not run(sys.executable, "-m", "pytest", "-q", "-x", "-n2", "interop_tests/tests/%s.py" % name, seconds=300):
             return name
     return None
 

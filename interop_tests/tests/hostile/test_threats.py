@@ -3,9 +3,7 @@ import os
 import pathlib
 import re
 
-import processes
-
-ROOT = os.path.dirname(processes.HERE)
+from processes import INTEROP, ROOT
 
 
 def defined(path, name):
@@ -20,7 +18,7 @@ def defined(path, name):
 def place(name):
     if name.endswith(".cpp"):
         return next(map(str, pathlib.Path(ROOT, "cpp", "tests").rglob(name)), name)
-    return os.path.join(ROOT, "interop_tests" if name.startswith("hostile/") else "", name)
+    return os.path.join(INTEROP, "tests", name) if name.startswith("hostile/") else os.path.join(ROOT, name)
 
 
 def test_every_row_names_tests_that_exist():

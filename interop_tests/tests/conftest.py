@@ -7,7 +7,8 @@ import tempfile
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "..", "testing"), os.path.join(HERE, "..", "tools")]
 
 import languages  # noqa: E402
 import processes  # noqa: E402
@@ -98,7 +99,7 @@ def relay():
 
 @pytest.fixture(scope="session")
 def language_builder(tmp_path_factory):
-    """Compiles the peers of languages/ into one folder for all workers of a run."""
+    """Compiles the peers of peers/languages/ into one folder for all workers of a run."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent

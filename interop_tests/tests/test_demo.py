@@ -3,11 +3,11 @@ import os
 import subprocess
 import sys
 
-from processes import HERE, PATIENCE, clean_environment
+from processes import INTEROP, PATIENCE, clean_environment
 
 
 def run(*arguments):
-    result = subprocess.run([sys.executable, os.path.join(HERE, "demo.py")] + list(arguments), env=clean_environment(),
+    result = subprocess.run([sys.executable, os.path.join(INTEROP, "tools", "demo.py")] + list(arguments), env=clean_environment(),
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             timeout=4 * PATIENCE)
     return result.returncode, result.stdout.decode()

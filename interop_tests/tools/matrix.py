@@ -1,6 +1,6 @@
 """Who talks to whom: every client of languages.py against every server, in every case.
 
-    python interop_tests/matrix.py [--write]       --write: MATRIX.md, too
+    python interop_tests/tools/matrix.py [--write]       --write: MATRIX.md, too
 
 Prints a table and what is behind its holes. Exit code 1 if a cell is neither ok nor a hole with a reason.
 """
@@ -11,9 +11,11 @@ import platform
 import sys
 import tempfile
 
-import languages
-from languages import CLIENTS, SERVERS
-from processes import HERE
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "testing"))
+
+import languages  # noqa: E402
+from languages import CLIENTS, SERVERS  # noqa: E402
+from processes import INTEROP  # noqa: E402
 
 # Column of a cell -> the cases behind it.
 GROUPS = {"unary": ["upper", "add", "unicode"], "big": ["big"], "errors": ["error"], "stream": ["stream"],
@@ -125,11 +127,11 @@ def aligned(rows, separator="  "):
 def markdown(rows, footnotes):
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
     lines = ["# Who talks to whom", "",
-             "Written by `python interop_tests/matrix.py --write` on %s, on %s %s. A row is a client, a column a server," % (
+             "Written by `python interop_tests/tools/matrix.py --write` on %s, on %s %s. A row is a client, a column a server," % (
                  now, platform.system(), platform.machine()),
              "a cell says how many of these groups of cases passed:", ""]
     lines += ["- **%s**: %s" % (group, GROUP_TEXTS[group]) for group in GROUPS]
-    lines += ["", "\"C++\", \"Python\" and \"command line\" are framecall's own; all others are programs of `languages/`, which",
+    lines += ["", "\"C++\", \"Python\" and \"command line\" are framecall's own; all others are programs of `peers/languages/`, which",
               "know nothing but the standard library of their language.", ""]
     first, *rest = ["| " + " | ".join(row) + " |" for row in rows]
     lines += [first, "|---" * len(rows[0]) + "|", *rest, ""]
@@ -149,7 +151,7 @@ def main():
     print("\n".join(aligned(rows)))
     print("\n" + "\n".join("[%d] %s" % item for item in enumerate(footnotes.texts, 1)))
     if options.write:
-        path = os.path.join(HERE, "MATRIX.md")
+        path = os.path.join(INTEROP, "MATRIX.md")
         with open(path, "w", encoding="utf-8") as f:
             f.write(markdown(rows, footnotes))
         print("\nwritten: " + path)

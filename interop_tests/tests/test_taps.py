@@ -7,10 +7,10 @@ import sys
 import peers
 import pytest
 import tap
-from processes import PATIENCE, SCRIPTS, clean_environment, end, wait_for_port
+from processes import PATIENCE, ROOT, SCRIPTS, clean_environment, end, wait_for_port
 from test_wild import WILD
 
-CAPTURES = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "build", "captures")
+CAPTURES = os.path.join(ROOT, "build", "captures")
 FILE = peers.content("tapped", 100000)
 PACKAGE = "import sys, framecall; framecall.Client(sys.argv[1]).send_file(sys.argv[2], dialect=sys.argv[3])"
 

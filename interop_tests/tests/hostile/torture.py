@@ -1,6 +1,6 @@
 """Torture, as curl does it: of a small conversation every call of the system and every allocation of the server fails once.
 
-    python3 interop_tests/hostile/torture.py [--python] [--call NAME]... [--error NAME]... [--first N] [--last N] [--trace]
+    python3 interop_tests/tests/hostile/torture.py [--python] [--call NAME]... [--error NAME]... [--first N] [--last N] [--trace]
 
 prints a line for each failure that the server did not survive as it should, and a table. Whatever fails, the server lives and
 answers a new connection, nothing that it acknowledged is lost, nothing hangs, nothing spins, no connection stays behind, and
@@ -24,13 +24,13 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "..", "testing"))
 
 import attacks  # noqa: E402
 import processes  # noqa: E402
 import victims  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(HERE, "fail_once.c")
 ERRORS = ["EIO", "ENOSPC", "EMFILE", "ENOMEM", "EINTR"]
 PATIENCE = 2.5  # seconds for any one step; more is a hang

@@ -1,4 +1,4 @@
-"""The peers of languages/, which are the wire in the standard libraries of many languages: their clients against the C++
+"""The peers of peers/languages/, which are the wire in the standard libraries of many languages: their clients against the C++
 server, the C++ clients against their servers, and what each of them does when the other side is wrong."""
 import json
 import os
@@ -14,7 +14,7 @@ import peers
 import pytest
 import reference
 from languages import CASES, CLIENTS, SERVERS, SOURCES
-from processes import HERE, PATIENCE, wait_until
+from processes import INTEROP, PATIENCE, wait_until
 from test_vectors import VECTORS, expand
 
 PLAIN_CLIENTS = [peer.key for peer in CLIENTS if not peer.key.startswith(("cpp_", "package_", "command_"))]
@@ -104,7 +104,7 @@ def test_vectors(vectors_reader, key):
 
 
 def test_readme_says_what_agrees():
-    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
+    with open(os.path.join(INTEROP, "README.md"), encoding="utf-8") as f:
         text = f.read()
     assert "| `decode`, of %d: agree | `encode`, of %d: agree |" % tuple(len(VECTORS[k]) for k in ("decode", "encode")) in text
     rows = re.findall(r"\n\| `[vV]ectors\.(\w+)` \|.+?\| (\d+): .+?\| (\d+): ", text)

@@ -1,6 +1,6 @@
 """Attacks on a server, with plain sockets and nothing but the standard library.
 
-    python3 interop_tests/hostile/attacks.py NAME PORT [KEY=VALUE...]
+    python3 interop_tests/tests/hostile/attacks.py NAME PORT [KEY=VALUE...]
 
 NAME is a function of the list ATTACKS, KEY=VALUE are its parameters: numbers or texts. The program prints `under way` when
 everything is sent that the server reads, keeps the attack up until its stdin ends, and then closes its connections. The

@@ -1,4 +1,4 @@
-"""The peers of languages/: finding each language's tools, compiling what needs it, starting servers, running clients.
+"""The peers of peers/languages/: finding each language's tools, compiling what needs it, starting servers, running clients.
 
 Every client takes `HOST PORT CASE...`, and prints a line for each case; every server takes its folder from $ROOT, and
 prints `listening tcp 127.0.0.1:PORT`. CLIENTS and SERVERS below are the lists of them: a new peer is one entry.
@@ -16,9 +16,9 @@ import subprocess
 import sys
 import time
 
-from processes import HERE, PATIENCE, clean_environment, end, find_pythons, program_path
+from processes import INTEROP, PATIENCE, clean_environment, end, find_pythons, program_path
 
-SOURCES = os.path.join(HERE, "languages")
+SOURCES = os.path.join(INTEROP, "peers", "languages")
 CASES = ["upper", "add", "unicode", "big", "error", "stream", "upload", "get"]
 COMPILE_PATIENCE = 10 * PATIENCE  # Go compiles its library first
 

@@ -38,7 +38,7 @@ def test_file_is_up_to_date():
 
 
 def test_one_case_on_each_line():
-    """Readers without JSON rely on it: languages/vectors.sh."""
+    """Readers without JSON rely on it: peers/languages/vectors.sh."""
     with open(make_vectors.path(), encoding="ascii") as f:
         lines = f.read().split("\n")
     for kind, last in (("decode", "end"), ("encode", "hex")):

@@ -1,5 +1,5 @@
 """Relatives of the tutorial's programs, one dialect file each: their clients against `framecall serve`, and
-`framecall send`, `receive` and `ask` against their servers. wild/README.md explains the cases."""
+`framecall send`, `receive` and `ask` against their servers. peers/wild/README.md explains the cases."""
 import hashlib
 import json
 import os
@@ -7,9 +7,9 @@ import subprocess
 
 import peers
 import pytest
-from processes import PATIENCE, clean_environment, end, wait_for_port, wait_until
+from processes import INTEROP, PATIENCE, clean_environment, end, wait_for_port, wait_until
 
-WILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wild")
+WILD = os.path.join(INTEROP, "peers", "wild")
 with open(os.path.join(WILD, "cases.json"), encoding="utf-8") as f:
     CASES = json.load(f)
 CLIENTS = [case for case in CASES if case["role"] == "client" and "inexpressible" not in case]

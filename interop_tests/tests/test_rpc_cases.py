@@ -8,9 +8,9 @@ import subprocess
 
 import languages
 import pytest
-from processes import HERE, PATIENCE, clean_environment, end, find_pythons
+from processes import INTEROP, PATIENCE, clean_environment, end, find_pythons
 
-PROGRAMS = os.path.join(HERE, "rpc")
+PROGRAMS = os.path.join(INTEROP, "peers", "rpc")
 CASES = ["empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream",
          "cancel_after_begin", "cancel_after_first_response", "timeout_on_sleeping_server", "status_code_and_message",
          "special_status_message", "unimplemented_method", "custom_metadata", "concurrent_large_unary", "rpc_soak",

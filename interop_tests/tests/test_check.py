@@ -15,9 +15,9 @@ import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from processes import HERE, PATIENCE, SCRIPTS, clean_environment, end, script, wait_for_port, wait_until
+from processes import INTEROP, PATIENCE, SCRIPTS, clean_environment, end, script, wait_for_port, wait_until
 
-CHECK = os.path.join(HERE, "check")
+CHECK = os.path.join(INTEROP, "tests", "check")
 
 # Mistake of a server -> the case that has to fail.
 SERVER_FAULTS = {
@@ -220,7 +220,7 @@ def test_every_fault_is_in_the_table():
 
 
 def test_the_readme_has_the_tables():
-    with open(os.path.join(HERE, "README.md"), encoding="utf-8") as f:
+    with open(os.path.join(INTEROP, "README.md"), encoding="utf-8") as f:
         rows = re.findall(r"^\| `([a-z-]+)` \| `([a-z]+/[a-z-]+)` \|$", f.read(), re.MULTILINE)
     assert rows == list(SERVER_FAULTS.items()) + list(CLIENT_FAULTS.items())
 

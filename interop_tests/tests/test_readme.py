@@ -7,11 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from processes import HERE, PATIENCE, clean_environment, end, wait_for_port, wait_until
+from processes import PATIENCE, clean_environment, end, wait_for_port, wait_until
+from processes import ROOT as SOURCE
 from test_install import BUILD, compiler
-
-SOURCE = os.path.dirname(HERE)
-
 
 with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as f:
     README = f.read()

@@ -6,9 +6,9 @@ import subprocess
 
 import peers
 import pytest
-from processes import PATIENCE, clean_environment, wait_until
+from processes import PATIENCE, ROOT, clean_environment, wait_until
 
-FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cpp", "dialects")
+FOLDER = os.path.join(ROOT, "cpp", "dialects")
 
 
 def run(program, *arguments, expected=0, stdout=subprocess.PIPE):

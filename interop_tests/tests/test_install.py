@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
-from processes import HERE, clean_environment
+from processes import ROOT as SOURCE
+from processes import clean_environment
 
-SOURCE = os.path.dirname(HERE)
 BUILD = os.environ.get("FRAMECALL_BUILD") or os.path.join(SOURCE, "build", "release")
 CONSUMER = os.path.join(SOURCE, "cpp", "tests", "consumer")
 

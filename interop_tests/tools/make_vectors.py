@@ -1,6 +1,6 @@
 """Writes vectors.json: the wire format as data. Run it after a change; a test compares the two.
 
-    python3 make_vectors.py            writes vectors.json beside this file
+    python3 interop_tests/tools/make_vectors.py            writes interop_tests/vectors/vectors.json
 
 Every expectation is stated here by hand. Nothing is computed with a decoder or with `json.loads`, so
 that a mistake there cannot hide in the data.
@@ -526,7 +526,7 @@ def text():
 
 
 def path():
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "vectors.json")
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "vectors", "vectors.json")
 
 
 if __name__ == "__main__":
