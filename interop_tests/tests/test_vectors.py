@@ -3,11 +3,14 @@ import json
 import os
 import socket
 import struct
+import subprocess
+import sys
 
 import make_vectors
 import peers
 import pytest
 import reference
+from processes import PATIENCE, ROOT, clean_environment
 
 with open(make_vectors.path(), encoding="ascii") as f:
     VECTORS = json.load(f)
@@ -35,6 +38,16 @@ def by_name(cases):
 def test_file_is_up_to_date():
     with open(make_vectors.path(), encoding="ascii") as f:
         assert f.read() == make_vectors.text(), "run make_vectors.py"
+
+
+def test_seeds_of_the_fuzz_programs(tmp_path):
+    """They are made of the vectors and of the shipped dialects."""
+    fuzz = os.path.join(ROOT, "cpp", "tests", "fuzz")
+    subprocess.run([sys.executable, os.path.join(fuzz, "make_corpus.py"), str(tmp_path)], env=clean_environment(), check=True,
+                   timeout=PATIENCE)
+    programs = sorted(name[:-4] for name in os.listdir(fuzz) if name.startswith("fuzz_") and name.endswith(".cpp"))
+    assert sorted(os.listdir(tmp_path)) == programs
+    assert all(os.listdir(tmp_path / name) for name in programs)
 
 
 def test_one_case_on_each_line():

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 
+ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".."))
 LARGEST = 4096
 
 
@@ -103,7 +104,7 @@ def first_bytes_seeds(vectors):
 
 def file_seeds(vectors):
     """Dialects, users and tables of commands; fuzz_files.cpp tells what the first byte means."""
-    dialects = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "dialects")
+    dialects = os.path.join(ROOT, "cpp", "dialects")
     for name in sorted(os.listdir(dialects)):
         with open(os.path.join(dialects, name), "rb") as f:
             yield b"\0" + f.read()
@@ -126,8 +127,7 @@ PROGRAMS = {
 
 
 def main(directory):
-    here = os.path.dirname(os.path.abspath(__file__))
-    with open(os.path.join(here, "..", "..", "interop_tests", "vectors", "vectors.json"), encoding="ascii") as f:
+    with open(os.path.join(ROOT, "interop_tests", "vectors", "vectors.json"), encoding="ascii") as f:
         vectors = json.load(f)
     for name, seeds in PROGRAMS.items():
         os.makedirs(os.path.join(directory, name), exist_ok=True)
