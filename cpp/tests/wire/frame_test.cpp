@@ -52,7 +52,8 @@ std::string from_hex(const nlohmann::json& value) {
 }
 
 const nlohmann::json& vectors_file() {
-  static const auto file = nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors/vectors.json"));
+  static const auto file =
+      nlohmann::json::parse(std::ifstream(FRAMECALL_SOURCE_DIR "/interop_tests/vectors/vectors.json"));
   return file;
 }
 
