@@ -16,6 +16,7 @@ namespace framecall::python {
 namespace {
 
 constexpr std::size_t max_log_lines = 10000;  // that wait
+constexpr int wake_tries = 5;                 // a signal may interrupt one; nobody else would wake the loop
 constexpr std::size_t hold_from = 16 * 1024;  // smaller bodies are copied
 
 }  // namespace
@@ -206,7 +207,9 @@ void Handlers::push_to_loop(LoopJob job) {
   insist([&] { loop_jobs_.push_back(std::move(job)); });  // moves only once there is room
   if (loop_jobs_.size() == 1) {                           // else it is awake, or will be
     const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t written = ::write(loop_descriptor_, &one, sizeof one);
+    ssize_t written = -1;
+    for (int tries = 0; tries < wake_tries && written < 0; ++tries)
+      written = ::write(loop_descriptor_, &one, sizeof one);
   }
 }
 
