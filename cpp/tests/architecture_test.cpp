@@ -193,6 +193,18 @@ TEST(Architecture, text_wire_and_files_know_no_sockets_and_threads) {
   EXPECT_GT(count, 50u);
 }
 
+// Callers pass the time in: else no test could.
+TEST(Architecture, text_wire_and_files_do_not_read_the_clock) {
+  for (const fs::path& file : library_sources()) {
+    const std::string own = folder_of(file);
+    if (own != "text" && own != "wire" && own != "files") continue;
+    std::ifstream stream(file);
+    for (std::string line; std::getline(stream, line);) {
+      EXPECT_EQ(line.find("::now("), std::string::npos) << file << ": " << line;
+    }
+  }
+}
+
 TEST(Architecture, asio_shows_in_the_public_headers_for_coroutines_only) {
   for (const fs::path& file : sources_in("cpp/include/framecall")) {
     if (file.stem() == "async_client" || file.stem() == "awaitable") continue;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <stdexcept>
 #include <system_error>
@@ -14,6 +13,7 @@
 
 #include "client/async_connection.hpp"
 #include "framecall/detail/request_encoder.hpp"
+#include "framecall/detail/retry.hpp"
 #include "framecall/error.hpp"
 #include "net/await_callback.hpp"
 
@@ -31,18 +31,16 @@ class SingleCall : public AsyncCall {
  public:
   SingleCall(std::string what, std::string shown) : what_(std::move(what)), shown_(std::move(shown)) {}
 
-  bool on_reply(CallReply& reply) override {
-    if (over_) return true;  // a further piece of what was too large
+  void on_event(SessionEvent& event) override {
+    sent_ = event.sent;
     try {
-      response_ = response_of(std::move(reply), shown_);
-      finish(nullptr);
+      if (event.reply != nullptr) response_ = response_of(std::move(*event.reply), shown_);
+      finish(event.error);
     } catch (...) {
       finish(std::current_exception());
     }
-    return true;
   }
-  void on_failure(std::exception_ptr error) override { finish(error); }
-  const std::string& what() const override { return what_; }
+  void cancel() { finish(aborted(what_)); }
 
   void wait(Complete complete) {
     if (over_) {
@@ -52,6 +50,8 @@ class SingleCall : public AsyncCall {
     }
   }
   Response take_response() { return std::move(response_); }
+  /// The server may have seen it.
+  bool sent() const { return sent_; }
 
  private:
   void finish(std::exception_ptr error) {
@@ -63,7 +63,7 @@ class SingleCall : public AsyncCall {
   Response response_;
   Complete complete_;
   std::exception_ptr error_;
-  bool over_ = false;
+  bool over_ = false, sent_ = false;
 };
 
 asio::awaitable<Json> value_of(asio::awaitable<Response> reply) {
@@ -71,8 +71,8 @@ asio::awaitable<Json> value_of(asio::awaitable<Response> reply) {
   co_return response.value();
 }
 
-asio::awaitable<void> room(std::shared_ptr<AsyncLink> link) {
-  return suspend([link](const Complete& complete, const OnCancel&) { link->wait_for_room(complete); });
+asio::awaitable<void> room(std::shared_ptr<AsyncConnection> connection) {
+  return suspend([connection](const Complete& complete, const OnCancel&) { connection->wait_for_room(complete); });
 }
 
 }  // namespace
@@ -83,20 +83,23 @@ class AsyncClient::Implementation {
       : executor_(std::move(given)), endpoint_(target), options(with_lengths_alone(std::move(limits))) {}
 
   // The one for a new call. One that the server wants to close keeps the calls that it has.
-  std::shared_ptr<AsyncLink> link() {
+  std::shared_ptr<AsyncConnection> connection() {
     if (closed_) throw std::logic_error("the client is closed");
-    if (link_ && link_->usable()) return link_;
-    if (link_) link_->retire();
+    if (connection_ && !connection_->session().closing()) return connection_;
+    if (connection_) {
+      connection_->session().retire();
+      connection_->changed();
+    }
     std::erase_if(retired_, [](const auto& one) { return one.expired(); });
-    retired_.push_back(link_);
-    link_ = std::make_shared<AsyncLink>(executor_, endpoint_, options);
-    link_->start();
-    return link_;
+    retired_.push_back(connection_);
+    connection_ = std::make_shared<AsyncConnection>(executor_, endpoint_, options);
+    connection_->start();
+    return connection_;
   }
 
   void close() {
     closed_ = true;
-    retired_.push_back(std::exchange(link_, nullptr));
+    retired_.push_back(std::exchange(connection_, nullptr));
     const std::error_code code(ECANCELED, std::generic_category());
     const auto error = std::make_exception_ptr(
         UnavailableError(code, "UNAVAILABLE: " + endpoint_.to_string() + ": the client was closed"));
@@ -105,11 +108,12 @@ class AsyncClient::Implementation {
     }
   }
 
+  bool closed() const { return closed_; }
   const asio::any_io_executor& executor() const { return executor_; }
   std::size_t in_flight() const {
-    std::size_t count = link_ ? link_->in_flight() : 0;
+    std::size_t count = connection_ ? connection_->session().in_flight() : 0;
     for (const auto& one : retired_) {
-      if (const auto open = one.lock()) count += open->in_flight();
+      if (const auto open = one.lock()) count += open->session().in_flight();
     }
     return count;
   }
@@ -122,8 +126,8 @@ class AsyncClient::Implementation {
   const ClientOptions options;
 
  private:
-  std::shared_ptr<AsyncLink> link_;
-  std::vector<std::weak_ptr<AsyncLink>> retired_;  // with calls under way
+  std::shared_ptr<AsyncConnection> connection_;
+  std::vector<std::weak_ptr<AsyncConnection>> retired_;  // with calls under way
   bool closed_ = false;
 };
 
@@ -131,32 +135,40 @@ class AsyncClient::Implementation {
 asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> client, std::string method, Json params,
                                            Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options, client->options.max_header);
-  const auto deadline = deadline_of(options, client->options);
-  // Less up to a half at random, so that clients which lost a server together do not come back together.
-  const auto pause = client->options.backoff - client->options.backoff * (std::rand() % 512) / 1024;
-  for (unsigned attempt = 1;; ++attempt) {
-    const auto link = client->link();
-    const auto single = std::make_shared<SingleCall>(in_quotes(method), link->shown());
-    const std::string id = link->next_id();
-    const bool again = options.idempotent && attempt < std::min(client->options.attempts, max_sent);
+  const auto deadline = deadline_of(options, client->options, Clock::now());
+  Tries tries;
+  for (;;) {
+    ++tries.count;
+    const auto connection = client->connection();
+    ClientSession& session = connection->session();
+    const auto single = std::make_shared<SingleCall>(in_quotes(method), session.peer());
+    const bool again = options.idempotent && tries.count < std::min(client->options.attempts, max_sent);
     Buffer sent;
     if (again) {
       sent.append(body.view());
     } else {
       sent = std::move(body);
     }
-    link->add(id, single);
-    link->set_deadline(id, deadline);
-    link->send(call.encode(id, deadline, false, link->prefix()), std::move(sent), id, deadline);
-    auto reply = suspend([link, id, single](const Complete& complete, const OnCancel& on_cancel) {
-      on_cancel([link, id, single] { link->cancel(id, aborted(single->what())); });
+    const std::uint64_t id =
+        session.start(call, std::move(sent), single, ClientSession::Wanted::reply, deadline, deadline - Clock::now());
+    connection->changed();
+    auto reply = suspend([connection, id, single](const Complete& complete, const OnCancel& on_cancel) {
+      on_cancel([connection, id, single] {
+        connection->session().cancel(id);
+        connection->changed();  // the server is told even if the caller then ends the client
+        single->cancel();
+      });
       single->wait(complete);
     });
+    std::chrono::milliseconds pause{};
     try {
       co_await std::move(reply);
       co_return single->take_response();
     } catch (const UnavailableError&) {
-      if (!again || Clock::now() + pause >= deadline) throw;
+      const auto again_after = pause_before_retry(client->options, tries, single->sent(), options.idempotent,
+                                                  Clock::now(), deadline, random_share());
+      if (!again_after || client->closed()) throw;
+      pause = *again_after;
     }
     asio::steady_timer timer(client->executor(), pause);
     auto waiting = timer.async_wait(asio::use_awaitable);
@@ -192,61 +204,56 @@ asio::awaitable<AsyncStream> AsyncClient::stream(std::string method, Json params
 asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, std::string method, Json params,
                                         Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options, client->options.max_header);
-  const auto deadline = deadline_of(options, client->options);
-  const auto link = client->link();
-  auto waiting = room(link);
+  const auto deadline = deadline_of(options, client->options, Clock::now());
+  const auto connection = client->connection();
+  ClientSession& session = connection->session();
+  auto waiting = room(connection);
   co_await std::move(waiting);
-  if (Clock::now() >= deadline) {
-    throw SystemError(ETIMEDOUT, std::generic_category(), link->shown() + ": " + in_quotes(method) + " was not sent");
+  const auto now = Clock::now();
+  if (now >= deadline) {
+    throw SystemError(ETIMEDOUT, std::generic_category(), session.peer() + ": " + in_quotes(method) + " was not sent");
   }
-  link->send(call.encode({}, deadline, false, link->prefix()), std::move(body), {}, deadline);
+  session.notify(call, std::move(body), deadline, deadline - now);
+  connection->changed();
 }
 
-// Receives parts as a call of its link, and gives them to the coroutine that reads.
+// Receives parts as a call of its connection, and gives them to the coroutine that reads.
 class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_from_this<Implementation> {
  public:
-  Implementation(std::shared_ptr<AsyncLink> link, std::string id, std::string what, const CallOptions& options,
-                 const ClientOptions& limits)
-      : link_(std::move(link)),
-        id_(std::move(id)),
+  /// `total`: the deadline of the stream as a whole.
+  Implementation(std::shared_ptr<AsyncConnection> connection, std::string what, const CallOptions& options,
+                 const ClientOptions& limits, Clock::time_point total)
+      : connection_(std::move(connection)),
+        session_(connection_->session()),
         what_(std::move(what)),
         options_(options),
         limits_(limits),
+        total_deadline_(total),
         writing_(options.more) {}
 
-  bool on_reply(CallReply& reply) override {
-    const bool last = !reply.more && !reply.continues;
-    if (last) {
-      ended_ = true;
-      metadata_ = std::move(reply.metadata);
-    }
-    if (reply.error || reply.damage) {
-      error_ = reply.error ? std::make_exception_ptr(*reply.error) : std::make_exception_ptr(*reply.damage);
-    } else if (!last || reply.continued || reply.result != "null" || !reply.body.empty()) {
-      parts_.push_back(part_of(std::move(reply)));
-      unread_ += parts_.back().weight();
+  void begun(std::uint64_t id) { id_ = id; }
+
+  void on_event(SessionEvent& event) override {
+    ended_ = event.last;
+    error_ = event.error;
+    try {
+      if (event.reply != nullptr) receive(*event.reply);
+    } catch (...) {  // no memory for a part
+      error_ = std::current_exception();
     }
     wake();
-    full_ = unread_ >= Part::max_unread;
-    return !full_;
   }
-  void on_failure(std::exception_ptr error) override {
-    ended_ = true;
-    error_ = error;
-    wake();
-  }
-  const std::string& what() const override { return what_; }
 
   static asio::awaitable<std::optional<Part>> read(std::shared_ptr<Implementation> self) {
     while (self->parts_.empty() && !self->ended_) {
-      self->link_->set_deadline(self->id_, self->deadline());
+      self->set_deadline(self->deadline());
       auto waiting = suspend([self](const Complete& complete, const OnCancel& on_cancel) {
-        on_cancel([self] { self->link_->cancel(self->id_, aborted(self->what_)); });
+        on_cancel([self] { self->fail(aborted(self->what_)); });
         self->reader_ = complete;
       });
       co_await std::move(waiting);
     }
-    self->link_->set_deadline(self->id_, self->total_deadline_);
+    self->set_deadline(self->total_deadline_);
     std::optional<Part> part;
     if (!self->parts_.empty()) {
       part = self->take();
@@ -262,77 +269,98 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
       throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
     }
     check_json(part);
-    const std::string head = item_head(self->id_, part, more, self->limits_.max_header, self->link_->prefix());
-    auto waiting = room(self->link_);
+    auto waiting = room(self->connection_);
     co_await std::move(waiting);
     if (self->error_) std::rethrow_exception(self->error_);
+    self->session_.send_part(self->id_, std::move(part), more);  // to nobody, if whatever is the answer has come
     self->writing_ = more;
-    if (self->ended_) co_return;  // whatever came: it is the answer
-    self->link_->send(head, std::move(part.body), self->id_);
+    self->connection_->changed();
   }
 
-  void set_total_deadline(Clock::time_point deadline) {
-    total_deadline_ = deadline;
-    link_->set_deadline(id_, deadline);
-  }
   const std::string& metadata() const { return metadata_; }
 
   // Tells the server; its answer still comes.
   void ask_to_stop() {
     if (ended_) return;
     writing_ = false;
-    link_->send(cancel_frame(id_, link_->prefix()), Buffer(), id_);
+    session_.ask_to_stop(id_);
+    connection_->changed();
   }
   // Nobody reads any more.
   void abandon() {
     parts_.clear();
-    if (!ended_) link_->cancel(id_, nullptr);
+    session_.cancel(id_);
     ended_ = true;
-    if (std::exchange(full_, false)) link_->resume();
+    connection_->changed();
   }
 
  private:
-  Clock::time_point deadline() const { return total_deadline_ ? *total_deadline_ : deadline_of(options_, limits_); }
+  void receive(CallReply& reply) {
+    if (ended_) metadata_ = std::move(reply.metadata);
+    if (reply.error || reply.damage) {
+      error_ = reply.error ? std::make_exception_ptr(*reply.error) : std::make_exception_ptr(*reply.damage);
+    } else if (!ended_ || reply.continued || reply.result != "null" || !reply.body.empty()) {
+      parts_.push_back(part_of(std::move(reply)));
+      unread_ += parts_.back().weight();
+      session_.set_unread(id_, unread_);
+    }
+  }
+  void fail(std::exception_ptr error) {
+    session_.cancel(id_);
+    ended_ = true;
+    error_ = error;
+    connection_->changed();
+    wake();
+  }
+  void set_deadline(Clock::time_point deadline) {
+    session_.set_deadline(id_, deadline);
+    connection_->changed();
+  }
+  Clock::time_point deadline() const {
+    if (total_deadline_ != ClientSession::no_deadline) return total_deadline_;
+    return deadline_of(options_, limits_, Clock::now());
+  }
   Part take() {
     Part part = std::move(parts_.front());
     parts_.pop_front();
     unread_ -= part.weight();
-    if (full_ && unread_ < Part::max_unread / 4) {
-      full_ = false;
-      link_->resume();
-    }
+    session_.set_unread(id_, unread_);
+    connection_->changed();
     return part;
   }
   void wake() {
     if (const auto once = std::exchange(reader_, nullptr)) once(nullptr);
   }
 
-  const std::shared_ptr<AsyncLink> link_;
-  const std::string id_, what_;
+  const std::shared_ptr<AsyncConnection> connection_;
+  ClientSession& session_;
+  std::uint64_t id_ = 0;
+  const std::string what_;
   const CallOptions options_;
   const ClientOptions limits_;
-  std::optional<Clock::time_point> total_deadline_;
+  const Clock::time_point total_deadline_;
   std::deque<Part> parts_;
   std::size_t unread_ = 0;
   std::string metadata_;
   std::exception_ptr error_;
   Complete reader_;
-  bool writing_, ended_ = false, full_ = false;
+  bool writing_, ended_ = false;
 };
 
 asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> client, std::string method, Json params,
                                                Buffer body, CallOptions options) {
   const ClientCall call(method, params, body.view(), options, client->options.max_header);
-  const auto deadline = deadline_of(options, client->options);
-  const auto link = client->link();
-  const std::string id = link->next_id();
+  const auto deadline = deadline_of(options, client->options, Clock::now());
+  const auto connection = client->connection();
+  ClientSession& session = connection->session();
+  const auto total = options.timeout.count() > 0 ? deadline : ClientSession::no_deadline;
   const auto stream =
-      std::make_shared<AsyncStream::Implementation>(link, id, in_quotes(method), options, client->options);
+      std::make_shared<AsyncStream::Implementation>(connection, in_quotes(method), options, client->options, total);
+  const auto wanted = ClientSession::Wanted::parts;
+  stream->begun(session.start(call, std::move(body), stream, wanted, total, deadline - Clock::now()));
   AsyncStream result(stream);
-  link->add(id, stream);
-  if (options.timeout.count() > 0) stream->set_total_deadline(deadline);
-  link->send(call.encode(id, deadline, true, link->prefix()), std::move(body), id);
-  auto waiting = room(link);
+  connection->changed();
+  auto waiting = room(connection);
   co_await std::move(waiting);
   co_return result;
 }

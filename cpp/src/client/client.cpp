@@ -100,7 +100,7 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
     const std::string& shown = pool.shown(lease);
     try {
       const std::string id = std::to_string(lease->next_id());
-      lease->send(call.encode(id, attempts.deadline, false, implementation_->prefix), body, attempts.deadline);
+      lease->send(call.encode(id, attempts.left(call), false, implementation_->prefix), body, attempts.deadline);
       CallReply& reply = lease->receive(attempts.deadline);
       if (!reply.id.empty() && reply.id != id) {
         unexpected(*lease.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id + " is under way");
@@ -133,7 +133,7 @@ void Client::notify(const ClientCall& call, std::string_view body, const CallOpt
   Attempts attempts = implementation_->begin(options);
   ConnectionPool::Lease lease = implementation_->pool.take(attempts);
   try {
-    lease->send(call.encode({}, attempts.deadline, false, implementation_->prefix), body, attempts.deadline);
+    lease->send(call.encode({}, attempts.left(call), false, implementation_->prefix), body, attempts.deadline);
   } catch (const std::system_error& error) {
     throw_lost(error, lease->shown(), in_quotes(call.method()), attempts);
   }
@@ -197,7 +197,7 @@ class ClientStream::Implementation {
       lease_ = client_->pool.take(attempts_);
       id_ = std::to_string(lease_->next_id());
       try {
-        lease_->send(call.encode(id_, attempts_.deadline, true, client_->prefix), body, deadline());
+        lease_->send(call.encode(id_, attempts_.left(call), true, client_->prefix), body, deadline());
       } catch (const std::system_error& error) {
         throw_lost(error, lease_->shown(), what_, attempts_);
       }
@@ -256,7 +256,7 @@ class ClientStream::Implementation {
 
  private:
   Clock::time_point deadline() const {
-    return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options);
+    return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options, Clock::now());
   }
   static bool is_last(const CallReply& reply) { return !reply.more && !reply.continues; }
 

@@ -9,13 +9,10 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <random>
 #include <set>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
-
-#include "framecall/detail/request_encoder.hpp"
 
 namespace framecall {
 
@@ -104,7 +101,9 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
       const std::lock_guard lock(mutex_);
       lease.connection = take_idle(lease.peer);
     }
-    if (down && attempts.count > 1) back_off(attempts.count - 1, attempts.deadline);
+    if (down && attempts.count > 1) {
+      wait_until(std::min(now + retry_pause(options_, attempts.count - 1, random_share()), attempts.deadline));
+    }
     try {
       lease.connection =
           std::make_shared<ClientConnection>(peer.endpoint, peer.shown, options_.check, options_.max_header,
@@ -179,28 +178,20 @@ void ConnectionPool::note_connected(std::size_t peer, const std::shared_ptr<Clie
 
 void ConnectionPool::note_down(std::size_t peer) {
   const std::lock_guard lock(mutex_);
-  peers_[peer].down_until = Clock::now() + backoff(++peers_[peer].failures);
-}
-
-// Halved at random, so that clients which lost a server together do not come back together.
-milliseconds ConnectionPool::backoff(unsigned failures) const {
-  const auto longest = options_.max_backoff.count();
-  const auto wanted = std::min(options_.backoff.count() << std::min(failures - 1, 20U), longest);
-  thread_local std::minstd_rand random(std::random_device{}());
-  return milliseconds(wanted - std::uniform_int_distribution<long>(0, std::max<long>(wanted / 2, 0))(random));
+  peers_[peer].down_until = Clock::now() + retry_pause(options_, ++peers_[peer].failures, random_share());
 }
 
 bool ConnectionPool::try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
                                bool idempotent) const {
-  if (error.code() == std::errc::timed_out || attempts.count >= options_.attempts) return false;
-  if (connection.sent_nothing()) return true;
-  if (!idempotent || ++attempts.sent >= max_sent) return false;
-  back_off(attempts.count, attempts.deadline);
-  return Clock::now() < attempts.deadline;
+  if (error.code() == std::errc::timed_out) return false;
+  const auto now = Clock::now();
+  const auto pause = pause_before_retry(options_, attempts, !connection.sent_nothing(), idempotent, now,
+                                        attempts.deadline, random_share());
+  if (pause) wait_until(now + *pause);
+  return pause.has_value();
 }
 
-void ConnectionPool::back_off(unsigned failures, ClientConnection::Deadline deadline) const {
-  const auto until = std::min(Clock::now() + backoff(failures), deadline);
+void ConnectionPool::wait_until(ClientConnection::Deadline until) const {
   for (auto now = Clock::now(); now < until; now = Clock::now()) {
     const auto left = std::min(std::chrono::ceil<milliseconds>(until - now), check_interval);
     ::poll(nullptr, 0, static_cast<int>(left.count()));

@@ -11,17 +11,21 @@
 
 #include "client/blocking_connection.hpp"
 #include "framecall/client_options.hpp"
+#include "framecall/detail/request_encoder.hpp"
+#include "framecall/detail/retry.hpp"
 #include "framecall/endpoint.hpp"
 
 namespace framecall {
 
 /// How a call is going: for its deadline, and for messages.
-struct Attempts {
+struct Attempts : Tries {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   ClientConnection::Deadline deadline;
-  unsigned count = 0;  ///< at connecting or calling that failed, and the one under way
-  unsigned sent = 0;   ///< those that a server may have carried out
 
+  /// For ClientCall::encode(); the clock is read only if that matters.
+  std::chrono::nanoseconds left(const ClientCall& call) const {
+    return call.timed() ? deadline - std::chrono::steady_clock::now() : std::chrono::nanoseconds(0);
+  }
   /// " (2 attempts in 0.134 s)"
   std::string text() const;
 };
@@ -45,8 +49,7 @@ class ConnectionPool {
   void give_back(Lease lease);
   /// The address, for messages.
   const std::string& shown(const Lease& lease) const { return peers_[lease.peer].shown; }
-  /// After `error` on a connection with a call under way: whether it may be sent again, in time. Waits before that, unless
-  /// nothing of it had left. A call that may have been carried out is sent twice at most: it may be what has ended the server.
+  /// After `error` on a connection with a call under way: whether it is sent again; see pause_before_retry(). Waits before that.
   bool try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
                  bool idempotent) const;
   /// Closes the idle ones and every one that is given back.
@@ -67,8 +70,7 @@ class ConnectionPool {
   std::shared_ptr<ClientConnection> take_idle(std::size_t peer);
   void note_connected(std::size_t peer, const std::shared_ptr<ClientConnection>& connection);
   void note_down(std::size_t peer);
-  void back_off(unsigned failures, ClientConnection::Deadline deadline) const;
-  std::chrono::milliseconds backoff(unsigned failures) const;
+  void wait_until(ClientConnection::Deadline until) const;
   void check_open() const;
   void abandon();
 

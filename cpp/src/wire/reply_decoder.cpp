@@ -77,6 +77,7 @@ CallReply* ReplyReader::next() {
     reply_.clear();
   } else if (std::exchange(reply_.continues, false)) {
     reply_.continued = true;
+    reply_.body.clear();  // of a piece that nobody took
   }
   for (;;) {
     switch (decoder_.next_event(header_)) {

@@ -10,8 +10,6 @@
 namespace framecall {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t usual_head_size = 160;  // of a call without params and metadata, the name of its method excepted
 
 // Far enough away for everybody, near enough not to overflow.
@@ -62,7 +60,7 @@ ClientCall::ClientCall(std::string_view method, std::string_view params_text, st
   if (options.digest && !body.empty()) digest_ = digest_member(body);
 }
 
-std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, bool stream,
+std::string ClientCall::encode(std::string_view id, std::chrono::nanoseconds left, bool stream,
                                const PrefixFormat& prefix) const {
   CallHead head;
   head.id = id;
@@ -74,8 +72,8 @@ std::string ClientCall::encode(std::string_view id, Clock::time_point deadline, 
   head.stream = stream;
   head.more = stream && more_;
   if (timed_) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 1));
+    const std::int64_t milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+    head.timeout_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(milliseconds, 1));
   }
   std::string frame;
   frame.reserve(usual_head_size + method_.size() + params_.size() + metadata_.size() + digest_.size() + layout_.size());
@@ -134,13 +132,10 @@ std::string in_quotes(std::string_view method) {
   return std::string(1, '"').append(printable(method, 60)).append(1, '"');
 }
 
-Clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client, Clock::time_point now) {
+std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client,
+                                                  std::chrono::steady_clock::time_point now) {
   const auto timeout = call.timeout.count() > 0 ? call.timeout : client.timeout;
   return now + std::min(timeout, longest);
-}
-
-Clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client) {
-  return deadline_of(call, client, Clock::now());
 }
 
 }  // namespace framecall

@@ -411,7 +411,7 @@ asio::awaitable<void> expect_loss(AsyncClient& client) {
   auto calling = problem_of(client, "x", nullptr);
   const std::string problem = co_await std::move(calling);
   EXPECT_TRUE(problem.starts_with("unavailable: UNAVAILABLE: 127.0.0.1:")) << problem;
-  EXPECT_NE(problem.find("with 1 calls under way"), std::string::npos) << problem;
+  EXPECT_NE(problem.find("with 1 call under way"), std::string::npos) << problem;
 }
 
 asio::awaitable<void> expect_refusal(AsyncClient& client) {

@@ -254,7 +254,7 @@ void begin(SessionState& state, std::string_view method, std::string_view params
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
   const auto deadline = Clock::now() + timeout;
   const ClientCall call(method, params, body.view(), options, state.max_header);
-  const std::string head = call.encode(std::to_string(id), deadline, wanted == Wanted::parts, state.prefix);
+  const std::string head = call.encode(std::to_string(id), timeout, wanted == Wanted::parts, state.prefix);
   const bool alone = state.waiting.empty();
   if (state.spare.empty()) {
     state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
@@ -314,7 +314,7 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
     if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
     const ClientCall call(given.method, std::string_view(params.text), body.view(), options, state.max_header);
-    send(state, call.encode({}, Clock::now() + options.timeout, false, state.prefix), body, state.waiting.empty());
+    send(state, call.encode({}, options.timeout, false, state.prefix), body, state.waiting.empty());
     return none();
   });
 }

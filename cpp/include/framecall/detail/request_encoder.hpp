@@ -27,10 +27,12 @@ class ClientCall {
   ClientCall(const ClientCall&) = delete;
 
   std::string_view method() const { return method_; }
-  /// The head of its frame. `id`: JSON text, empty for a notification. The server is told how long it is until the deadline if
-  /// the caller gave one. Throws std::invalid_argument for a header above longest_header_sent(max_header), and for one
-  /// that the prefix has no room for.
-  std::string encode(std::string_view id, std::chrono::steady_clock::time_point deadline, bool stream = false,
+  /// The caller gave a timeout, which the server is told.
+  bool timed() const { return timed_; }
+  /// The head of its frame. `id`: JSON text, empty for a notification. `left`: the time until the deadline, which counts only
+  /// if timed(). Throws std::invalid_argument for a header above longest_header_sent(max_header), and for one that the prefix has
+  /// no room for.
+  std::string encode(std::string_view id, std::chrono::nanoseconds left, bool stream = false,
                      const PrefixFormat& prefix = PrefixFormat()) const;
 
  private:
@@ -50,9 +52,6 @@ PrefixFormat prefix_of(const ClientOptions& options);
 /// The dialect of these options, which must outlive it.
 const Dialect& dialect_of(const ClientOptions& options);
 
-/// How often a call is sent at most that a server may have carried out: it may be what has ended the server.
-inline constexpr unsigned max_sent = 2;
-
 /// The head of a part that a caller sends. Throws as ClientCall::encode().
 std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header,
                       const PrefixFormat& prefix = PrefixFormat());
@@ -63,9 +62,8 @@ std::string cancel_frame(std::string_view id, const PrefixFormat& prefix = Prefi
 /// The name of a method, for messages.
 std::string in_quotes(std::string_view method);
 
-/// When a call of these options has to be over that begins now.
+/// When a call of these options has to be over that begins at `now`.
 std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client,
                                                   std::chrono::steady_clock::time_point now);
-std::chrono::steady_clock::time_point deadline_of(const CallOptions& call, const ClientOptions& client);
 
 }  // namespace framecall
