@@ -9,6 +9,7 @@
 #include "client/client.hpp"
 #include "client/files.hpp"
 #include "client/plain_clients.hpp"
+#include "client/retry.hpp"
 #include "client/session.hpp"
 #include "framecall/wire/frame.hpp"
 #include "json/json_python.hpp"
@@ -144,6 +145,7 @@ PYBIND11_MODULE(_core, module) {
     add_session(module.ptr());
     add_async_call(module.ptr());
     add_files(module);
+    add_retry(module);
     add_server(module);
     add_plain_clients(module.ptr());
   } catch (const PyError&) {

@@ -1,19 +1,21 @@
 #include "client/session.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
+#include <string_view>
+#include <system_error>
 #include <utility>
-#include <vector>
 
 #include "client/client.hpp"
+#include "framecall/detail/client_session.hpp"
 #include "framecall/detail/reply_decoder.hpp"
 #include "framecall/detail/request_encoder.hpp"
 #include "framecall/wire/frame.hpp"
@@ -33,39 +35,47 @@ PyObject *set_result_name, *set_exception_name, *done_name, *deliver_name, *fail
 // What a call waits for: a value or a Reply in a future, or parts in an object with deliver() and fail().
 enum class Wanted : std::uint8_t { value, reply, parts };
 
-struct Waiting {
+struct PythonCall : SessionCall {
+  PythonCall(Ref target, Wanted wanted) : target(std::move(target)), wanted(wanted) {}
   Ref target;
-  Wanted wanted;
-  Clock::time_point deadline;
+  const Wanted wanted;
 };
 
+ClientOptions options_of(std::uint32_t max_header, std::uint64_t max_body, std::shared_ptr<const Dialect> dialect) {
+  ClientOptions options;
+  options.max_header = max_header;
+  options.max_body = max_body;
+  options.dialect = std::move(dialect);
+  return options;
+}
+
 struct SessionState {
-  SessionState(std::uint32_t max_header, std::uint64_t max_body, std::size_t most,
-               std::shared_ptr<const Dialect> spoken)
-      : dialect(std::move(spoken)),
-        prefix(dialect->prefixes.front()),
-        reader(max_header, max_body, *dialect),
-        max_header(max_header),
+  SessionState(std::string peer, const ClientOptions& given, std::size_t most)
+      : options(given),
+        replies(options.max_header, options.max_body, dialect_of(options)),
+        session(std::move(peer), options, replies),
         max_in_flight(most) {}
 
-  const std::shared_ptr<const Dialect> dialect;
-  const PrefixFormat prefix;
-  ReplyReader reader;
-  const std::uint32_t max_header;
+  const ClientOptions options;
+  ReplyReader replies;
+  ClientSession session;
   const std::size_t max_in_flight;
-  std::string out;  // that leaves at the end of the loop's turn
-  std::uint64_t last_id = 0;
-  std::unordered_map<std::uint64_t, Waiting> waiting;
-  std::vector<decltype(waiting)::node_type> spare;  // of calls that are over, for the next ones
-  std::chrono::milliseconds timeout{};              // of calls that have none
-  Clock::time_point alarm = Clock::time_point::max();
-  Ref loop, loop_named, future_type, write, abort, call_soon, flush, wake, running_loop;
+  std::string out;                      // that leaves with the next write
+  std::chrono::milliseconds timeout{};  // of calls that have none
+  Clock::time_point alarm = ClientSession::no_deadline;
+  Ref loop, loop_named, future_type, write, abort, call_soon, flush, wake, hold, running_loop;
   Ref on_room;  // somebody waits for fewer calls in flight
-  Ref view;     // of the reader's block
+  Ref view;     // of the block that the next bytes go to
   char* viewed = nullptr;
   std::size_t viewed_size = 0;
-  bool corked = false, lost = false;
+  bool corked = false, held = false;
   bool blocked = false;  // the transport takes no more for now; set from Python
+
+  // What the garbage collector may find a cycle through, but for the calls.
+  template <class Function>
+  void for_each_reference(Function function) {
+    for (Ref* ref : {&loop, &write, &abort, &call_soon, &flush, &wake, &hold, &on_room}) function(*ref);
+  }
 };
 
 struct SessionObject {
@@ -87,42 +97,45 @@ PyObject* new_session(PyTypeObject* type, PyObject*, PyObject*) {
 
 int init_session(PyObject* self, PyObject* arguments, PyObject*) {
   const Ref done(guard([&] {
+    const char* peer = nullptr;
     unsigned max_header = 0;
     unsigned long long max_body = 0;
     PyObject *timeout = nullptr, *dialect = nullptr;
     Py_ssize_t most = 0;
-    if (PyArg_ParseTuple(arguments, "IKOnO:Session", &max_header, &max_body, &timeout, &most, &dialect) == 0) {
+    if (PyArg_ParseTuple(arguments, "sIKOnO:Session", &peer, &max_header, &max_body, &timeout, &most, &dialect) == 0) {
       throw PyError();
     }
     if (most < 1) raise(PyExc_ValueError, "max_in_flight: at least 1, not %zd", most);
     auto& state = reinterpret_cast<SessionObject*>(self)->state;
-    state.emplace(max_header, max_body, static_cast<std::size_t>(most), dialect_of_calls(dialect));
+    state.emplace(peer, options_of(max_header, max_body, dialect_of_calls(dialect)), static_cast<std::size_t>(most));
     state->timeout = timeout == Py_None ? std::chrono::hours(24 * 365 * 10) : to_timeout(timeout);
     return none();
   }));
   return done ? 0 : -1;
 }
 
+// What waits in frames to be sent are bytes, which are in no cycle.
 int session_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
-  const auto& state = reinterpret_cast<SessionObject*>(self)->state;
+  auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (const Ref* ref :
-       {&state->loop, &state->write, &state->abort, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
-    Py_VISIT(ref->get());
-  }
-  for (const auto& [id, one] : state->waiting) Py_VISIT(one.target.get());
-  return 0;
+  int result = 0;
+  const auto visit_one = [&](const Ref& ref) {
+    if (result == 0 && ref) result = visit(ref.get(), arg);
+  };
+  state->for_each_reference(visit_one);
+  state->session.for_each_call(
+      [&](const SessionCall& call) { visit_one(static_cast<const PythonCall&>(call).target); });
+  return result;
 }
 
 int session_clear(PyObject* self) {
   auto& state = reinterpret_cast<SessionObject*>(self)->state;
   if (!state) return 0;
-  for (Ref* ref :
-       {&state->loop, &state->write, &state->abort, &state->call_soon, &state->flush, &state->wake, &state->on_room}) {
-    ref->reset();
-  }
-  std::unordered_map<std::uint64_t, Waiting>().swap(state->waiting);
+  state->for_each_reference([](Ref& ref) { ref.reset(); });
+  state->session.end(std::make_exception_ptr(PyError()));
+  SessionEvent unheard;
+  while (state->session.next_event(unheard)) continue;
   return 0;
 }
 
@@ -134,17 +147,20 @@ void session_deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-// attach(loop, future_type, transport, wake): the connection is made. `wake` is called with the seconds to the next deadline.
+// attach(loop, future_type, transport, wake, hold): the connection is made. `wake` is called with the seconds to the next
+// deadline, `hold` with whether nothing is to be received for now.
 PyObject* attach(PyObject* self, PyObject* arguments) {
   return guard([&] {
-    PyObject *loop = nullptr, *future_type = nullptr, *transport = nullptr, *wake = nullptr;
-    if (PyArg_ParseTuple(arguments, "OOOO:attach", &loop, &future_type, &transport, &wake) == 0) throw PyError();
+    PyObject *loop = nullptr, *future_type = nullptr, *transport = nullptr, *wake = nullptr, *hold = nullptr;
+    if (PyArg_ParseTuple(arguments, "OOOOO:attach", &loop, &future_type, &transport, &wake, &hold) == 0)
+      throw PyError();
     SessionState& state = state_of(self);
     state.loop = borrow(loop);
     state.future_type = borrow(future_type);
     state.write = own(PyObject_GetAttrString(transport, "write"));
     state.abort = own(PyObject_GetAttrString(transport, "abort"));
     state.wake = borrow(wake);
+    state.hold = borrow(hold);
     state.call_soon = own(PyObject_GetAttrString(loop, "call_soon"));
     state.flush = own(PyObject_GetAttrString(self, "flush"));  // a cycle, which fail() ends
     state.loop_named = own(Py_BuildValue("(s)", "loop"));
@@ -154,12 +170,16 @@ PyObject* attach(PyObject* self, PyObject* arguments) {
   });
 }
 
-// ---- how many
+// ---- how much
 
-bool has_room(const SessionState& state) { return state.waiting.size() < state.max_in_flight; }
+bool has_room(const SessionState& state) { return state.session.in_flight() < state.max_in_flight; }
 
-// For whatever ends calls, at its end.
-void tell_about_room(SessionState& state) {
+// For whatever ends calls or reads parts, at its end.
+void settle(SessionState& state) {
+  if (state.session.held() != state.held && state.hold) {
+    state.held = state.session.held();
+    own(PyObject_CallOneArg(state.hold.get(), state.held ? Py_True : Py_False));
+  }
   if (!state.on_room || !has_room(state)) return;
   const Ref function = std::exchange(state.on_room, Ref());
   own(PyObject_CallNoArgs(function.get()));
@@ -187,92 +207,99 @@ void write_out(SessionState& state) {
 void break_off(SessionState& state) {
   PyObject *type = nullptr, *error = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &error, &trace);
-  state.lost = true;
+  state.session.lose(ECONNABORTED, "a frame could not be written");
   state.out.clear();
   const Ref abort = std::exchange(state.abort, Ref());
   if (abort && !Ref(PyObject_CallNoArgs(abort.get()))) PyErr_WriteUnraisable(abort.get());
   PyErr_Restore(type, error, trace);
 }
 
-PyObject* flush(PyObject* self, PyObject*) {
-  return guard([&] {
-    SessionState& state = state_of(self);
-    state.corked = false;
-    try {
-      write_out(state);
-    } catch (...) {
-      break_off(state);
-      throw;
-    }
-    return none();
-  });
-}
-
-// At once if nobody else waits for an answer, else together with what else this turn of the loop brings.
-void put_out(SessionState& state, std::string_view head, const OutBody& body, PyObject* direct, bool at_once) {
-  state.out += head;
-  if (direct != nullptr) {
-    write_out(state);
-    own(PyObject_CallOneArg(state.write.get(), direct));
-    return;
-  }
-  state.out += body.view();
-  if (at_once && !state.corked) {
-    write_out(state);
-  } else if (!state.corked) {
-    state.corked = true;
-    own(PyObject_CallOneArg(state.call_soon.get(), state.flush.get()));
-  }
-}
-
-// All of a frame, or nothing that anybody could take for another one: a failure ends the connection.
-void send(SessionState& state, std::string_view head, const OutBody& body, bool at_once) {
-  Ref direct;
-  if (body.view().size() >= direct_from) {
-    direct = PyBytes_CheckExact(body.source()) ? borrow(body.source()) : bytes_of(body.source());
-  }
+// All frames that wait. `large`: the object whose bytes are the body of the last one, if that is not copied.
+void send_frames(SessionState& state, PyObject* large) {
+  ClientSession::Frame frame;
   try {
-    put_out(state, head, body, direct.get(), at_once);
+    while (state.session.next_frame(Clock::now(), frame)) {
+      state.out += frame.head;
+      if (large != nullptr && frame.body.size() >= direct_from) {
+        write_out(state);
+        own(PyObject_CallOneArg(state.write.get(), large));
+      } else {
+        state.out += frame.body.view();
+      }
+    }
+    write_out(state);
   } catch (...) {
     break_off(state);
     throw;
   }
 }
 
-void set_alarm(SessionState& state, Clock::time_point deadline) {
-  if (deadline >= state.alarm) return;
+PyObject* flush(PyObject* self, PyObject*) {
+  return guard([&] {
+    SessionState& state = state_of(self);
+    state.corked = false;
+    send_frames(state, nullptr);
+    return none();
+  });
+}
+
+// A body on its way out: large bytes are not copied.
+struct SentBody {
+  explicit SentBody(const OutBody& body) {
+    if (body.view().size() < direct_from) {
+      bytes.append(body.view());
+      return;
+    }
+    large = PyBytes_CheckExact(body.source()) ? borrow(body.source()) : bytes_of(body.source());
+    const auto let_go = [](void* object) { Py_DECREF(static_cast<PyObject*>(object)); };
+    bytes = Buffer(body.view(), std::shared_ptr<void>(borrow(large.get()).release(), let_go));
+  }
+  Buffer bytes;
+  Ref large;
+};
+
+// Sends what waits at once if there is no other call, else together with what else this turn of the loop brings.
+void send(SessionState& state, bool at_once, PyObject* large = nullptr) {
+  if (!state.write || state.session.unsent() == 0) return;
+  if (large != nullptr || (at_once && !state.corked)) {
+    send_frames(state, large);
+  } else if (!state.corked) {
+    own(PyObject_CallOneArg(state.call_soon.get(), state.flush.get()));
+    state.corked = true;
+  }
+}
+
+void set_alarm(SessionState& state) {
+  const auto deadline = state.session.next_deadline();
+  if (deadline >= state.alarm || !state.wake) return;
   state.alarm = deadline;
   const std::chrono::duration<double> left = deadline - Clock::now();
   own(PyObject_CallFunction(state.wake.get(), "d", left.count()));
 }
 
-// The frame of a call; who waits for its answer is noted under last_id.
-void begin(SessionState& state, std::string_view method, std::string_view params, const OutBody& body,
-           const CallOptions& options, Wanted wanted, Ref target) {
-  if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-  const std::uint64_t id = state.last_id + 1;
+void check_open(const SessionState& state) {
+  if (state.session.ended() || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
+}
+
+std::uint64_t begin(SessionState& state, std::string_view method, std::string_view params, const OutBody& body,
+                    const CallOptions& options, Wanted wanted, Ref target) {
+  check_open(state);
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
-  const auto deadline = Clock::now() + timeout;
-  const ClientCall call(method, params, body.view(), options, state.max_header);
-  const std::string head = call.encode(std::to_string(id), timeout, wanted == Wanted::parts, state.prefix);
-  const bool alone = state.waiting.empty();
-  if (state.spare.empty()) {
-    state.waiting.emplace(id, Waiting{std::move(target), wanted, deadline});
-  } else {
-    auto node = std::move(state.spare.back());
-    state.spare.pop_back();
-    node.key() = id;
-    node.mapped() = Waiting{std::move(target), wanted, deadline};
-    state.waiting.insert(std::move(node));
-  }
-  state.last_id = id;
+  const ClientCall request(method, params, body.view(), options, state.options.max_header);
+  const bool alone = state.session.in_flight() == 0;
+  SentBody sent(body);
+  const auto replies = wanted == Wanted::parts ? ClientSession::Wanted::parts : ClientSession::Wanted::reply;
+  const std::uint64_t id =
+      state.session.start(request, std::move(sent.bytes), std::make_shared<PythonCall>(std::move(target), wanted),
+                          replies, Clock::now() + timeout, timeout);
   try {
-    set_alarm(state, deadline);
-    send(state, head, body, alone);
+    set_alarm(state);
+    send(state, alone, sent.large.get());
   } catch (...) {
-    state.waiting.erase(id);
+    state.session.cancel(id);
     throw;
   }
+  return id;
 }
 
 Ref new_future(SessionState& state) {
@@ -300,8 +327,8 @@ PyObject* start_stream(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     SessionState& state = state_of(self);
     if (count < 1) raise(PyExc_TypeError, "start_stream(target, method, ...)");
     const Asked call("stream", arguments + 1, count - 1, names);
-    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::parts, borrow(arguments[0]));
-    return own(PyLong_FromUnsignedLongLong(state.last_id));
+    return own(PyLong_FromUnsignedLongLong(begin(state, call.given.method, call.params.text, call.body, call.options,
+                                                 Wanted::parts, borrow(arguments[0]))));
   });
 }
 
@@ -312,9 +339,13 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const CallArguments given("notify", arguments, count, names, params.text);
     const OutBody body(given.body);
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
-    if (state.lost || !state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-    const ClientCall call(given.method, std::string_view(params.text), body.view(), options, state.max_header);
-    send(state, call.encode({}, options.timeout, false, state.prefix), body, state.waiting.empty());
+    check_open(state);
+    const ClientCall request(given.method, std::string_view(params.text), body.view(), options,
+                             state.options.max_header);
+    SentBody sent(body);
+    const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
+    state.session.notify(request, std::move(sent.bytes), Clock::now() + timeout, timeout);
+    send(state, state.session.in_flight() == 0, sent.large.get());
     return none();
   });
 }
@@ -332,9 +363,11 @@ PyObject* send_part(PyObject* self, PyObject* arguments) {
     part.value.clear();
     write_named_value(part.value, value, params_depth, value, "value");
     part.layout = body.layout();
-    part.body = Buffer(body.view(), std::make_shared<int>());  // its size, for the header
-    if (!state.write) raise(PyExc_ConnectionResetError, "the connection is closed");
-    send(state, item_head(std::to_string(id), part, more != 0, state.max_header, state.prefix), body, false);
+    check_open(state);
+    SentBody sent(body);
+    part.body = std::move(sent.bytes);
+    state.session.send_part(id, std::move(part), more != 0);
+    send(state, false, sent.large.get());
     return none();
   });
 }
@@ -352,7 +385,7 @@ PyObject* cancel(PyObject* self, PyObject* number) {
 // ---- in
 
 // Gives a value to whoever waits. What a stream's target raises goes to the caller. `metadata`: of a stream's last reply.
-void give(const Waiting& to, PyObject* value, bool last, PyObject* metadata) {
+void give(const PythonCall& to, PyObject* value, bool last, PyObject* metadata) {
   if (to.wanted == Wanted::parts) {
     PyObject* arguments[] = {to.target.get(), value, last ? Py_True : Py_False, metadata};
     own(PyObject_VectorcallMethod(deliver_name, arguments, 4, nullptr));
@@ -372,7 +405,7 @@ void give(const Waiting& to, PyObject* value, bool last, PyObject* metadata) {
   Py_XDECREF(trace);
 }
 
-void give_error(const Waiting& to, PyObject* exception) {
+void give_error(const PythonCall& to, PyObject* exception) {
   PyObject* const name = to.wanted == Wanted::parts ? fail_name : set_exception_name;
   if (to.wanted != Wanted::parts) {
     const Ref done = own(PyObject_CallMethodNoArgs(to.target.get(), done_name));
@@ -392,29 +425,17 @@ Ref caught() {
   return own(value);
 }
 
-std::uint64_t to_id(const std::string& text) {
-  std::uint64_t id = 0;
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), id);
-  return problem == std::errc() && end == text.data() + text.size() ? id : 0;
-}
-
-void deliver(SessionState& state, CallReply& reply) {
-  if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up on the connection
-  const auto found = state.waiting.find(to_id(reply.id));
-  if (found == state.waiting.end()) return;  // cancelled, or late
-  const bool last = !reply.more && !reply.continues;
-  const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
-  if (last || to.wanted != Wanted::parts) {
-    found->second.target.reset();
-    state.spare.push_back(state.waiting.extract(found));
-  }
+void deliver(SessionEvent& event) {
+  const auto& to = static_cast<const PythonCall&>(*event.call);
   Ref value, metadata = none();
   try {
+    if (event.error) std::rethrow_exception(event.error);
+    CallReply& reply = *event.reply;
     if (to.wanted == Wanted::parts) {
-      if (last && !reply.metadata.empty()) metadata = read_value(reply.metadata);
+      if (event.last && !reply.metadata.empty()) metadata = read_value(reply.metadata);
       if (reply.error) throw RemoteError(*reply.error);
       if (reply.damage) throw ProtocolError(*reply.damage);
-      const bool end = last && !reply.continued && reply.result == "null" && reply.body.empty();
+      const bool end = event.last && !reply.continued && reply.result == "null" && reply.body.empty();
       value = end ? none() : make_part(part_of(std::move(reply)));
     } else {
       Response response = response_of(std::move(reply), "the server");
@@ -424,13 +445,26 @@ void deliver(SessionState& state, CallReply& reply) {
     give_error(to, caught().get());
     return;
   }
-  give(to, value.get(), last, metadata.get());
+  give(to, value.get(), event.last, metadata.get());
+}
+
+// The calls get what has happened. A session that has ended ends the connection.
+void deliver_all(SessionState& state) {
+  {
+    SessionEvent event;
+    while (state.session.next_event(event)) deliver(event);
+  }
+  if (state.session.ended()) {
+    const Ref abort = std::exchange(state.abort, Ref());
+    if (abort) own(PyObject_CallNoArgs(abort.get()));
+  }
+  settle(state);
 }
 
 PyObject* get_buffer(PyObject* self, PyObject*) {
   return guard([&] {
     SessionState& state = state_of(self);
-    const std::span<char> room = state.reader.prepare();
+    const std::span<char> room = state.replies.prepare();
     if (!state.view || state.viewed != room.data() || state.viewed_size != room.size()) {  // nearly always the same
       state.view = own(PyMemoryView_FromMemory(room.data(), static_cast<Py_ssize_t>(room.size()), PyBUF_WRITE));
       state.viewed = room.data();
@@ -446,66 +480,76 @@ PyObject* buffer_updated(PyObject* self, PyObject* size) {
     const std::size_t count = PyLong_AsSize_t(size);
     if (PyErr_Occurred() != nullptr) throw PyError();
     if (count > state.viewed_size) raise(PyExc_ValueError, "buffer_updated(%zu): more than get_buffer() gave", count);
-    state.reader.commit(count);
-    while (CallReply* const reply = state.reader.next()) deliver(state, *reply);
-    tell_about_room(state);
+    state.replies.commit(count);
+    deliver_all(state);
     return none();
   });
 }
 
-// fail(exception): the connection is gone; everybody gets it.
-PyObject* fail(PyObject* self, PyObject* exception) {
+// deliver(): what was received while replies were held back.
+PyObject* deliver_held(PyObject* self, PyObject*) {
+  return guard([&] {
+    deliver_all(state_of(self));
+    return none();
+  });
+}
+
+// lose(errno, why): the connection is gone; every call under way is told.
+PyObject* lose(PyObject* self, PyObject* arguments) {
   return guard([&] {
     SessionState& state = state_of(self);
-    state.lost = true;
-    for (Ref* ref : {&state.write, &state.call_soon, &state.flush, &state.wake}) ref->reset();
-    const auto waiting = std::exchange(state.waiting, {});
-    for (const auto& [id, to] : waiting) give_error(to, exception);
+    int error = 0;
+    const char* why = nullptr;
+    if (PyArg_ParseTuple(arguments, "is:lose", &error, &why) == 0) throw PyError();
+    for (Ref* ref : {&state.write, &state.abort, &state.call_soon, &state.flush, &state.wake, &state.hold})
+      ref->reset();
+    state.session.lose(error, why);
+    deliver_all(state);
     return none();
   });
 }
 
-// expire(make_error): ends the calls whose deadline has passed with make_error(), and sets the alarm for the next one.
-PyObject* expire(PyObject* self, PyObject* make_error) {
+// expire(): ends the calls whose deadline has passed, and sets the alarm for the next one.
+PyObject* expire(PyObject* self, PyObject*) {
   return guard([&] {
     SessionState& state = state_of(self);
     const auto now = Clock::now();
-    std::vector<std::uint64_t> late;
-    state.alarm = Clock::time_point::max();
-    auto next = Clock::time_point::max();
-    for (const auto& [id, one] : state.waiting) {
-      if (one.deadline <= now) {
-        late.push_back(id);
-      } else {
-        next = std::min(next, one.deadline);
-      }
+    state.alarm = ClientSession::no_deadline;
+    {
+      SessionEvent event;
+      while (state.session.next_late(now, event)) deliver(event);
     }
-    for (const std::uint64_t id : late) {
-      const auto found = state.waiting.find(id);
-      if (found == state.waiting.end()) continue;
-      const Waiting to{borrow(found->second.target.get()), found->second.wanted, {}};
-      state.waiting.erase(found);
-      if (state.write) send(state, cancel_frame(std::to_string(id), state.prefix), OutBody(nullptr), false);
-      give_error(to, own(PyObject_CallNoArgs(make_error)).get());
-    }
-    if (next != Clock::time_point::max() && state.wake) set_alarm(state, next);
-    tell_about_room(state);
+    send(state, false);
+    set_alarm(state);
+    settle(state);
     return none();
   });
 }
 
+// set_unread(id, size): so many bytes of a stream's parts wait for their reader.
+PyObject* set_unread(PyObject* self, PyObject* arguments) {
+  return guard([&] {
+    SessionState& state = state_of(self);
+    unsigned long long id = 0;
+    Py_ssize_t size = 0;
+    if (PyArg_ParseTuple(arguments, "Kn:set_unread", &id, &size) == 0) throw PyError();
+    state.session.set_unread(id, static_cast<std::size_t>(size));
+    settle(state);
+    return none();
+  });
+}
+
+// ---- how it is
+
 PyObject* in_flight(PyObject* self, void*) {
-  return guard([&] { return own(PyLong_FromSize_t(state_of(self).waiting.size())); });
+  return guard([&] { return own(PyLong_FromSize_t(state_of(self).session.in_flight())); });
 }
 PyObject* ready(PyObject* self, void*) {
   return guard([&] { return own(PyBool_FromLong(is_ready(self) ? 1 : 0)); });
 }
 // No call should begin here any more.
 PyObject* closing(PyObject* self, void*) {
-  return guard([&] {
-    SessionState& state = state_of(self);
-    return own(PyBool_FromLong(state.lost || state.reader.closing() ? 1 : 0));
-  });
+  return guard([&] { return own(PyBool_FromLong(state_of(self).session.closing() ? 1 : 0)); });
 }
 
 PyObject* blocked(PyObject* self, void*) {
@@ -530,8 +574,10 @@ PyMethodDef session_methods[] = {{"attach", attach, METH_VARARGS, nullptr},
                                  {"call_when_room", call_when_room, METH_O, nullptr},
                                  {"get_buffer", get_buffer, METH_O, nullptr},
                                  {"buffer_updated", buffer_updated, METH_O, nullptr},
-                                 {"fail", fail, METH_O, nullptr},
-                                 {"expire", expire, METH_O, nullptr},
+                                 {"deliver", deliver_held, METH_NOARGS, nullptr},
+                                 {"set_unread", set_unread, METH_VARARGS, nullptr},
+                                 {"lose", lose, METH_VARARGS, nullptr},
+                                 {"expire", expire, METH_NOARGS, nullptr},
                                  {}};
 
 PyGetSetDef session_properties[] = {{"in_flight", in_flight, nullptr, nullptr, nullptr},
@@ -541,7 +587,7 @@ PyGetSetDef session_properties[] = {{"in_flight", in_flight, nullptr, nullptr, n
                                     {}};
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("Session(max_header, max_body, timeout, max_in_flight, dialect, /)\n--\n\n"
+    {Py_tp_doc, const_cast<char*>("Session(peer, max_header, max_body, timeout, max_in_flight, dialect, /)\n--\n\n"
                                   "One connection of framecall.aio.Client, without the socket.\n")},
     {Py_tp_new, reinterpret_cast<void*>(new_session)},
     {Py_tp_init, reinterpret_cast<void*>(init_session)},
@@ -558,8 +604,8 @@ PyType_Spec spec{"framecall._core.Session", sizeof(SessionObject), 0,
 
 bool is_ready(PyObject* self) {
   const SessionState& state = state_of(self);
-  return !state.lost && !state.blocked && !state.reader.closing() && !state.on_room && has_room(state) &&
-         state.running_loop && own(PyObject_CallNoArgs(state.running_loop.get())).get() == state.loop.get();
+  return !state.blocked && !state.session.closing() && !state.on_room && has_room(state) && state.running_loop &&
+         own(PyObject_CallNoArgs(state.running_loop.get())).get() == state.loop.get();
 }
 
 Ref start(PyObject* self, const Given& given, bool whole, std::uint64_t& id) {
@@ -567,24 +613,23 @@ Ref start(PyObject* self, const Given& given, bool whole, std::uint64_t& id) {
   Ref future = new_future(state);
   if (whole) {
     const Asked call("request", given.arguments, given.count, given.names);
-    begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
+    id =
+        begin(state, call.given.method, call.params.text, call.body, call.options, Wanted::reply, borrow(future.get()));
   } else {
     Scratch params;
     const CallArguments call("call", given.arguments, given.count, given.names, params.text);
     const OutBody body(call.body);
     const CallOptions options = make_options(call.timeout, call.metadata, body.layout());
-    begin(state, call.method, params.text, body, options, Wanted::value, borrow(future.get()));
+    id = begin(state, call.method, params.text, body, options, Wanted::value, borrow(future.get()));
   }
-  id = state.last_id;
   return future;
 }
 
 void give_up(PyObject* self, std::uint64_t id) {
   SessionState& state = state_of(self);
-  if (!state.waiting.contains(id) || !state.write) return;
-  state.waiting.erase(id);
-  send(state, cancel_frame(std::to_string(id), state.prefix), OutBody(nullptr), false);
-  tell_about_room(state);
+  state.session.cancel(id);
+  send(state, false);
+  settle(state);
 }
 
 void add_session(PyObject* module) {

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import random
+import errno
 import socket
 from typing import TYPE_CHECKING, Any
 
 from framecall import _client, _core
-from framecall._errors import ProtocolError, RemoteError, UnavailableError
+from framecall._errors import UnavailableError
 
 if TYPE_CHECKING:
     import os
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
 
 __all__ = ["Client", "Pipeline", "Stream"]
-
-_MAX_UNREAD = 1 << 20  # bytes of parts that nobody has taken; above it nothing is read from the connection
 
 
 class _Session(_core.Session, asyncio.BufferedProtocol):
@@ -50,27 +48,19 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         max_in_flight: int,
         dialect: str | os.PathLike[str],
     ) -> None:
-        super().__init__(max_header, max_body, timeout, max_in_flight, dialect)
+        super().__init__(shown, max_header, max_body, timeout, max_in_flight, dialect)
         self.max_in_flight = max_in_flight
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()  # for their turn
         self._shown = shown
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._held = 0  # streams with more parts than were taken
         self.transport: Any = None
         self.ended: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.attach(self._loop, asyncio.Future, transport, self._set_alarm)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        try:
-            super().buffer_updated(nbytes)
-        except (ProtocolError, RemoteError) as error:
-            self.fail(error)
-            self.transport.abort()
+        self.attach(self._loop, asyncio.Future, transport, self._set_alarm, self._hold)
 
     def eof_received(self) -> bool:
         return False  # which closes
@@ -79,14 +69,11 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         if self._alarm is not None:
             self._alarm.cancel()
         reason = f"{type(error).__name__}: {error}" if error else "closed by the server"
-        self.fail(UnavailableError(getattr(error, "errno", None) or 104, self._lost(reason)))
+        self.lose(getattr(error, "errno", None) or errno.ECONNRESET, reason)
         self.resume_writing()
         self._let_in()
         if not self.ended.done():
             self.ended.set_result(None)
-
-    def _lost(self, reason: str) -> str:
-        return f"UNAVAILABLE: {self._shown}: the connection was lost with a call under way ({reason})"
 
     # ---- limits
 
@@ -127,24 +114,24 @@ class _Session(_core.Session, asyncio.BufferedProtocol):
         if self._waiting:
             self.call_when_room(self._let_in)
 
-    def hold(self, more: int) -> None:
-        """+1: a stream has more parts than it takes; -1: it goes on."""
-        self._held += more
+    def _hold(self, held: bool) -> None:
+        """Streams have more parts than were read: the server has to wait."""
         if self.transport.is_closing():
             return
-        if self._held == 1 and more > 0:
+        if held:
             self.transport.pause_reading()
-        elif self._held == 0:
+        else:
             self.transport.resume_reading()
+            self._loop.call_soon(self.deliver)
 
     def _set_alarm(self, seconds: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_later(seconds, self._ring)
+        self._alarm = self._loop.call_later(max(seconds, 0), self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
-        self.expire(lambda: TimeoutError(f"{self._shown}: no reply in time"))
+        self.expire()
 
 
 class Client(_core.AsyncClient):
@@ -240,21 +227,24 @@ class Client(_core.AsyncClient):
         digest: bool = False,
     ) -> _core.Reply:
         """As framecall.Client.request()."""
-        if not idempotent or self._attempts == 1:
-            return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
         limit = self._timeout if timeout is None else timeout
         clock = asyncio.get_running_loop().time
-        begun = clock()
-        try:
-            return await self._request(method, params, body=body, timeout=timeout, metadata=metadata, digest=digest)
-        except UnavailableError:
-            pause = self._pause(self._backoff[0])
-            if self._closed or (limit is not None and clock() + pause >= begun + limit):
-                raise
-        # Once more, and never again: it may be what has ended the server.
-        await asyncio.sleep(pause)
-        left = None if limit is None else begun + limit - clock()
-        return await self._request(method, params, body=body, timeout=left, metadata=metadata, digest=digest)
+        end = None if limit is None else clock() + limit
+        left = timeout
+        tries = 0
+        while True:
+            try:
+                return await self._request(method, params, body=body, timeout=left, metadata=metadata, digest=digest)
+            except UnavailableError:
+                if not idempotent or self._closed:
+                    raise
+                tries += 1
+                left = None if end is None else end - clock()
+                pause = _core.pause_before_retry(tries, self._attempts, *self._backoff, left)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+            left = None if end is None else end - clock()
 
     async def notify(
         self,
@@ -419,7 +409,6 @@ class Client(_core.AsyncClient):
         session.ended.add_done_callback(lambda _: self._sessions.discard(session))
 
     async def _open(self) -> _Session:
-        pause, most = self._backoff
         for attempt in range(1, self._attempts + 1):
             try:
                 return await self._open_once()
@@ -432,14 +421,8 @@ class Client(_core.AsyncClient):
                 if attempt == self._attempts:
                     message = f"cannot connect to {self._address} ({attempt} attempts): {error.strerror or error}"
                     raise type(error)(error.errno, message) from None
-            await asyncio.sleep(self._pause(pause))
-            pause = min(pause * 2, most)
+            await asyncio.sleep(_core.retry_pause(attempt, *self._backoff))
         raise AssertionError("attempts is at least 1")
-
-    @staticmethod
-    def _pause(longest: float) -> float:
-        """Less up to a half at random: clients that lost a server together do not come back together."""
-        return longest - random.uniform(0, longest / 2)
 
     async def _open_once(self) -> _Session:
         loop = asyncio.get_running_loop()
@@ -501,7 +484,6 @@ class _Inbox:
         self.id = 0
         self.parts: collections.deque[_core.Part] = collections.deque()
         self.unread = 0
-        self.held = False
         self.ended = False
         self.error: BaseException | None = None
         self.metadata: dict[str, str] = {}
@@ -512,10 +494,7 @@ class _Inbox:
     def deliver(self, part: _core.Part | None, last: bool, metadata: dict[str, str] | None) -> None:
         if part is not None:
             self.parts.append(part)
-            self.unread += part.body.nbytes + 256
-            if self.unread > _MAX_UNREAD and not self.held and self.session is not None:
-                self.held = True
-                self.session.hold(1)
+            self._count(part.body.nbytes + 256)
         self.ended = self.ended or last
         if metadata is not None:
             self.metadata = metadata
@@ -533,15 +512,13 @@ class _Inbox:
 
     def take(self) -> _core.Part:
         part = self.parts.popleft()
-        self.unread -= part.body.nbytes + 256
-        if self.held and self.unread < _MAX_UNREAD // 4:
-            self.release()
+        self._count(-part.body.nbytes - 256)
         return part
 
-    def release(self) -> None:
-        if self.held and self.session is not None:
-            self.held = False
-            self.session.hold(-1)
+    def _count(self, more: int) -> None:
+        self.unread += more
+        if self.session is not None:
+            self.session.set_unread(self.id, self.unread)
 
     def cancel(self) -> None:
         if not self.ended and self.session is not None:
@@ -549,7 +526,6 @@ class _Inbox:
         self.ended = True
         self.error = None
         self.parts.clear()
-        self.release()
         self.wake()
 
 
@@ -582,7 +558,7 @@ class Stream:
 
     def __del__(self) -> None:
         inbox = self._inbox
-        if inbox.session is None or (inbox.ended and not inbox.held):
+        if inbox.session is None or inbox.ended:
             return
         loop = inbox.session._loop
         if asyncio._get_running_loop() is loop:
