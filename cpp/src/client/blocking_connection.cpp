@@ -66,7 +66,7 @@ void ClientConnection::send(std::string_view head, std::string_view body, Deadli
       body.remove_prefix(sent - of_head);
     } else if (errno == EAGAIN) {
       // The peer may wait for us to read before it reads on.
-      if (receive_while_sending()) continue;
+      if (try_receive_more()) continue;
       wait(ended_ ? POLLOUT : POLLIN | POLLOUT, deadline);
     } else {
       broken_ = errno;
@@ -113,7 +113,7 @@ bool ClientConnection::has_words() const {
 }
 
 // False: there is nothing now.
-bool ClientConnection::receive_while_sending() {
+bool ClientConnection::try_receive_more() {
   if (ended_) return false;
   const std::span<char> room = reader_.prepare();
   const ssize_t count = bytes_.read(room.data(), room.size());
@@ -128,8 +128,7 @@ CallReply& ClientConnection::receive(Deadline deadline) {
     for (;;) {
       if (CallReply* const reply = reader_.next()) return *reply;
       if (reader_.closed()) lost(ECONNRESET);
-      const std::span<char> room = reader_.prepare();
-      reader_.commit(receive_some(room.data(), room.size(), deadline));
+      receive_more(deadline);
     }
   } catch (const ProtocolError& error) {
     if (error.code() == ErrorCode::data_loss) lost(ECONNRESET);
@@ -137,11 +136,9 @@ CallReply& ClientConnection::receive(Deadline deadline) {
   }
 }
 
-CallReply* ClientConnection::try_receive() {
-  for (;;) {
-    if (CallReply* const reply = reader_.next()) return reply;
-    if (!receive_while_sending()) return nullptr;
-  }
+void ClientConnection::receive_more(Deadline deadline) {
+  const std::span<char> room = reader_.prepare();
+  reader_.commit(receive_some(room.data(), room.size(), deadline));
 }
 
 std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline deadline) {

@@ -42,8 +42,12 @@ class ClientConnection {
   /// The next reply, or a piece of one; valid until the next call. Throws SystemError: timed_out, or whatever ended the
   /// connection; ProtocolError for what is no reply.
   CallReply& receive(Deadline deadline);
-  /// The same without waiting; null: there is none.
-  CallReply* try_receive();
+  /// For a session of its own: decodes what receive_more() brings.
+  ReplyReader& replies() { return reader_; }
+  /// Waits for more bytes. Throws as receive().
+  void receive_more(Deadline deadline);
+  /// The same without waiting; false: there are none now.
+  bool try_receive_more();
   /// Whatever is sent goes nowhere.
   bool broken() const { return broken_ != 0 || ended_; }
 
@@ -55,7 +59,6 @@ class ClientConnection {
   void abandon();
 
  private:
-  bool receive_while_sending();
   bool has_words() const;
   std::size_t receive_some(char* to, std::size_t size, Deadline deadline);
   void wait(short events, Deadline deadline) const;

@@ -5,11 +5,14 @@
 #include <charconv>
 #include <cstdint>
 #include <deque>
+#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "client/connection_pool.hpp"
+#include "framecall/detail/client_session.hpp"
 #include "framecall/detail/request_encoder.hpp"
 
 namespace framecall {
@@ -195,12 +198,11 @@ class ClientStream::Implementation {
     attempts_ = client_->begin(options);
     for (;;) {
       lease_ = client_->pool.take(attempts_);
-      id_ = std::to_string(lease_->next_id());
-      try {
-        lease_->send(call.encode(id_, attempts_.left(call), true, client_->prefix), body, deadline());
-      } catch (const std::system_error& error) {
-        throw_lost(error, lease_->shown(), what_, attempts_);
-      }
+      const std::uint64_t id = lease_->next_id();
+      session_.emplace(lease_->shown(), client_->options, lease_->replies(), id - 1);
+      id_ = session_->start(call, borrowed(body), nullptr, ClientSession::Wanted::parts, ClientSession::no_deadline,
+                            attempts_.left(call));
+      flush();
       if (!lease_->sent_nothing() || attempts_.count >= client_->options.attempts) return;
     }
   }
@@ -209,7 +211,9 @@ class ClientStream::Implementation {
       if (over_) {
         client_->pool.give_back(std::move(lease_));
       } else if (!answered_) {  // abandoned: the server need not find out by itself
-        lease_->send_last(cancel_frame(id_, client_->prefix));
+        session_->cancel(id_);
+        ClientSession::Frame frame;
+        while (session_->next_frame(Clock::now(), frame)) lease_->send_last(frame.head);
       }
     } catch (const std::exception&) {  // no memory: the connection ends without it
     }
@@ -217,9 +221,13 @@ class ClientStream::Implementation {
 
   bool write(const Part& part, bool more) {
     if (!writing_) throw std::logic_error("write() to a stream whose parts are all written, or without options.more");
-    const std::string head = item_head(id_, part, more, client_->options.max_header, client_->prefix);
+    Part sent;
+    sent.value = part.value;
+    sent.layout = part.layout;
+    sent.body = borrowed(part.body.view());
+    session_->send_part(id_, std::move(sent), more);
     writing_ = more;
-    send(head, part.body.view());
+    flush();
     // Now and then: a server that gave up on the call does not take the rest, and need not be sent it.
     if (++written_ % 16 == 0) listen();
     return !answered_ && !lease_->broken();
@@ -228,12 +236,9 @@ class ClientStream::Implementation {
   bool read(Part& part) {
     part = Part();
     if (ended_) return false;
-    CallReply reply = receive();
-    if (!reply.id.empty() && reply.id != id_) {
-      ended_ = true;
-      unexpected(*lease_.connection, "a reply to id " + printable(reply.id, 40) + ", where " + id_ + " is under way");
-    }
-    if (is_last(reply)) {
+    Received received = receive();
+    CallReply& reply = received.reply;
+    if (received.last) {
       ended_ = answered_ = true;
       over_ = !writing_;  // else the server still waits for parts, and the connection cannot serve another call
       metadata_ = std::move(reply.metadata);
@@ -247,7 +252,8 @@ class ClientStream::Implementation {
 
   void cancel() {
     if (ended_) return;
-    send(cancel_frame(id_, client_->prefix), {});
+    session_->ask_to_stop(id_);
+    flush();
     writing_ = false;
   }
 
@@ -255,19 +261,25 @@ class ClientStream::Implementation {
   const std::string& metadata() const { return metadata_; }
 
  private:
+  struct Received {
+    CallReply reply;
+    bool last;
+  };
+
   Clock::time_point deadline() const {
     return options_.timeout.count() > 0 ? attempts_.deadline : deadline_of(options_, client_->options, Clock::now());
   }
-  static bool is_last(const CallReply& reply) { return !reply.more && !reply.continues; }
+  // Sent before the call that it is given to returns.
+  static Buffer borrowed(std::string_view body) {
+    return body.empty() ? Buffer() : Buffer(body, std::make_shared<char>());
+  }
 
-  CallReply receive() {
-    if (!ahead_.empty()) {
-      CallReply reply = std::move(ahead_.front());
-      ahead_.pop_front();
-      return reply;
-    }
+  Received receive() {
     try {
-      return std::move(lease_->receive(deadline()));
+      while (ahead_.empty()) {
+        if (failure_) std::rethrow_exception(failure_);
+        if (!take_event()) lease_->receive_more(deadline());
+      }
     } catch (const std::system_error& error) {
       ended_ = true;
       throw_lost(error, lease_->shown(), what_, attempts_);
@@ -275,21 +287,27 @@ class ClientStream::Implementation {
       ended_ = true;
       throw;
     }
+    Received received = std::move(ahead_.front());
+    ahead_.pop_front();
+    return received;
   }
   // Takes in what is there, for read().
   void listen() {
-    try {
-      while (CallReply* const reply = answered_ ? nullptr : lease_->try_receive()) {
-        answered_ = is_last(*reply) || reply->id.empty();
-        ahead_.push_back(std::move(*reply));
-      }
-    } catch (const ProtocolError&) {
-      answered_ = true;  // read() meets it again
-    }
+    while (!answered_ && (take_event() || lease_->try_receive_more())) continue;
   }
-  void send(std::string_view head, std::string_view body) {
+  // The next thing that happens, for receive(); false: nothing yet.
+  bool take_event() {
+    SessionEvent event;
+    if (!session_->next_event(event)) return false;
+    answered_ = event.last;
+    failure_ = event.error;
+    if (event.reply != nullptr) ahead_.push_back({std::move(*event.reply), event.last});
+    return true;
+  }
+  void flush() {
     try {
-      lease_->send(head, body, deadline());
+      ClientSession::Frame frame;
+      while (session_->next_frame(Clock::now(), frame)) lease_->send(frame.head, frame.body.view(), deadline());
     } catch (const std::system_error& error) {
       ended_ = true;
       throw_lost(error, lease_->shown(), what_, attempts_);
@@ -301,8 +319,11 @@ class ClientStream::Implementation {
   const CallOptions options_;
   Attempts attempts_;
   ConnectionPool::Lease lease_;
-  std::string id_, metadata_;
-  std::deque<CallReply> ahead_;  // that came while parts were written
+  std::optional<ClientSession> session_;
+  std::uint64_t id_ = 0;
+  std::string metadata_;
+  std::deque<Received> ahead_;  // that came while parts were written
+  std::exception_ptr failure_;  // behind them
   std::uint64_t written_ = 0;
   bool writing_;           // parts may follow
   bool answered_ = false;  // the last reply is there
