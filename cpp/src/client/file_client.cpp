@@ -2,24 +2,22 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cmath>
-#include <future>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
 
 #include "client/blocking_connection.hpp"
+#include "client/local_file.hpp"
 #include "framecall/call.hpp"
 #include "framecall/detail/request_encoder.hpp"
 #include "framecall/error.hpp"
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/json.hpp"
+#include "wire/result_reader.hpp"
 
 namespace framecall {
 namespace {
@@ -32,136 +30,19 @@ constexpr std::chrono::milliseconds busy_pause(100);
 constexpr std::size_t max_name_size = 255;              // bytes; PROTOCOL.md, section 3
 constexpr std::uint64_t max_list_memory = 64ULL << 20;  // of a list that is returned whole
 
-[[noreturn]] void fail(const std::filesystem::path& path, int errno_value) {
-  throw std::filesystem::filesystem_error("a file here", path, std::error_code(errno_value, std::generic_category()));
-}
-
-// A file of this machine.
-class LocalFile {
- public:
-  LocalFile(const std::filesystem::path& path, int flags)
-      : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
-    if (descriptor_ < 0) fail(path_, errno);
-  }
-  LocalFile(const LocalFile&) = delete;
-  ~LocalFile() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  int get() const { return descriptor_; }
-  struct stat status() const {
-    struct stat status{};
-    if (::fstat(descriptor_, &status) != 0) fail(path_, errno);
-    return status;
-  }
-  void write(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(descriptor_, bytes.data(), bytes.size());
-      if (count < 0 && errno != EINTR) fail(path_, errno);
-      if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-  }
-  /// Throws for content that the file system has no room for: what a peer announces is not to fill it up to the last byte.
-  void check_room(std::uint64_t size) const {
-    struct statvfs system{};
-    if (::fstatvfs(descriptor_, &system) != 0) return;
-    if (size / std::max<std::uint64_t>(system.f_frsize, 1) > system.f_bavail) fail(path_, ENOSPC);
-  }
-  void close() {  // some file systems tell only here that they have no room
-    if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) fail(path_, errno);
-  }
-
- private:
-  const std::filesystem::path path_;
-  int descriptor_;
-};
-
-// The SHA-256 of a file, computed beside whatever else is done; given up at once when it dies before.
-class Hashing {
- public:
-  explicit Hashing(const LocalFile& file)
-      : sum_(std::async(std::launch::async, [this, descriptor = file.get()] { return run(descriptor); })) {}
-  Hashing(const Hashing&) = delete;
-  ~Hashing() { stop_ = true; }
-  std::string get() { return sum_.get(); }
-
- private:
-  std::string run(int descriptor) const {
-    Digest digest(DigestKind::sha256);
-    std::vector<char> block(1 << 20);
-    for (off_t offset = 0; !stop_;) {
-      const ssize_t count = ::pread(descriptor, block.data(), block.size(), offset);
-      if (count < 0 && errno != EINTR) return {};  // the sending meets it, too
-      if (count == 0) break;
-      if (count > 0) digest.update({block.data(), static_cast<std::size_t>(count)});
-      offset += std::max<ssize_t>(count, 0);
-    }
-    return digest.finish();
-  }
-
-  std::atomic<bool> stop_{false};
-  std::future<std::string> sum_;  // waits for its end when it goes, which is first
-};
-
 // The file of the server is not the one that the part is of.
 struct Changed {};
 
-// Nothing for what is no integer of 0 .. 2^63-1.
-std::optional<std::uint64_t> size_of(const Json& value) {
-  if (!value.is_number_integer()) return std::nullopt;
-  const bool large = value.is_number_unsigned() && value.get<std::uint64_t>() > std::uint64_t{INT64_MAX};
-  if (large || value.get<std::int64_t>() < 0) return std::nullopt;
-  return value.get<std::uint64_t>();
+FileInfo file_of(const ResultReader& result) {
+  FileInfo info;
+  info.name = result.text("name");
+  if (info.name.size() > max_name_size) {
+    result.wrong("the name has " + std::to_string(info.name.size()) + " bytes, at most 255");
+  }
+  info.size = result.size("size");
+  info.mtime = result.time("mtime");
+  return info;
 }
-
-// The result of a call, whose members may be missing or of any type: what is wrong with it is a ProtocolError that shows it.
-class Result {
- public:
-  /// `where`: the peer and the method, for messages.
-  Result(const Json& value, std::string where) : value_(value), where_(std::move(where)) {
-    if (!value_.is_object()) wrong("the result is not an object");
-  }
-
-  bool has(const char* key) const { return value_.contains(key); }
-  const Json& operator[](const char* key) const {
-    const auto found = value_.find(key);
-    if (found == value_.end()) wrong(in_quotes(key) + " is missing");
-    return *found;
-  }
-  std::uint64_t size(const char* key) const {
-    const auto size = size_of((*this)[key]);
-    if (!size) wrong(in_quotes(key) + " is not an integer of 0 .. 2^63-1");
-    return *size;
-  }
-  // Some servers pass on what their system tells, with fractions of a second.
-  std::int64_t time(const char* key) const {
-    const Json& member = (*this)[key];
-    const bool known = member.is_number() && std::abs(member.get<double>()) < 1e15;
-    if (!known) wrong(in_quotes(key) + " is not a time in seconds");
-    return static_cast<std::int64_t>(std::floor(member.get<double>()));
-  }
-  std::string text(const char* key) const {
-    const Json& member = (*this)[key];
-    if (!member.is_string()) wrong(in_quotes(key) + " is not a string");
-    return member.get<std::string>();
-  }
-  FileInfo file() const {
-    FileInfo info;
-    info.name = text("name");
-    if (info.name.size() > max_name_size)
-      wrong("the name has " + std::to_string(info.name.size()) + " bytes, at most 255");
-    info.size = size("size");
-    info.mtime = time("mtime");
-    return info;
-  }
-  const std::string& where() const { return where_; }
-  [[noreturn]] void wrong(const std::string& what) const {
-    throw ProtocolError(ErrorCode::invalid_request, 0, where_ + ": " + what + ": " + printable(dump_json(value_)));
-  }
-
- private:
-  const Json& value_;
-  const std::string where_;
-};
 
 }  // namespace
 
@@ -211,7 +92,7 @@ class FileClient::Implementation {
 
   /// `begin_with` gets the result, and how many bytes will come.
   Transfer read(std::string_view name, const GetOptions& wanted,
-                const std::function<void(const Result& head, std::uint64_t size)>& begin_with,
+                const std::function<void(const ResultReader& head, std::uint64_t size)>& begin_with,
                 const std::function<void(std::string_view)>& sink) {
     Json params = {{"name", name}, {"offset", wanted.offset}};
     if (wanted.length) params["length"] = *wanted.length;
@@ -227,7 +108,7 @@ class FileClient::Implementation {
         if (reply.more)
           throw ProtocolError(ErrorCode::invalid_request, 0, where() + ": a reply in parts, where one was due");
         const Json value = parse_json(reply.result);
-        const Result head(value, where());
+        const ResultReader head(value, where());
         size = head.size("size");
         begin_with(head, announced(head, wanted, reply.body_size));
       }
@@ -243,7 +124,7 @@ class FileClient::Implementation {
 
   std::uint64_t partial(std::string_view name) {
     const Json value = call("file.stat", {{"name", name}, {"partial", true}});
-    return Result(value, where()).size("offset");
+    return ResultReader(value, where()).size("offset");
   }
 
  private:
@@ -255,7 +136,7 @@ class FileClient::Implementation {
   }
 
   // The bytes that follow a result of file.get: all that it says about them must agree.
-  static std::uint64_t announced(const Result& head, const GetOptions& wanted, std::uint64_t body_size) {
+  static std::uint64_t announced(const ResultReader& head, const GetOptions& wanted, std::uint64_t body_size) {
     const std::uint64_t size = head.size("size");
     if (wanted.offset > size) head.wrong("the file ends before the offset " + std::to_string(wanted.offset));
     const std::uint64_t rest = size - wanted.offset, due = std::min(wanted.length.value_or(rest), rest);
@@ -283,7 +164,7 @@ class FileClient::Implementation {
     if (!options.replace) params["if_exists"] = "reject";
     begin("file.put", params, size - offset);
     // Of what is here, while it is sent: none of it comes by on its way from the page cache to the socket.
-    std::optional<Hashing> sum;
+    std::optional<BackgroundHash> sum;
     if (sha256.empty()) sum.emplace(file);
     const auto on_piece = [&](std::uint64_t done) {
       if (options.progress) options.progress(done, size);
@@ -300,7 +181,7 @@ class FileClient::Implementation {
     transfer.size = size;
     transfer.moved = size - offset;
     const Json value = response.value();
-    const Result result(value, where());
+    const ResultReader result(value, where());
     transfer.sha256 = result.text("sha256");
     if (result.has("size") && result.size("size") != size) result.wrong("\"size\" is not " + std::to_string(size));
     if (transfer.sha256 != (sum ? sum->get() : sha256)) {
@@ -388,7 +269,7 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
     throw std::invalid_argument("a range cannot be resumed");
   }
   std::error_code ignored;
-  if (std::filesystem::is_directory(target, ignored)) fail(target, EISDIR);
+  if (std::filesystem::is_directory(target, ignored)) fail_with_file(target, EISDIR);
   std::filesystem::path part = target;
   part += ".part";
   LocalFile file(part, O_RDWR | O_CREAT | O_NOFOLLOW);
@@ -403,8 +284,8 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
       if (info.mtime != mtime || info.size < begun) begun = 0;
     }
   }
-  if (::ftruncate(file.get(), static_cast<off_t>(begun)) != 0) fail(part, errno);
-  if (::lseek(file.get(), 0, SEEK_END) < 0) fail(part, errno);
+  if (::ftruncate(file.get(), static_cast<off_t>(begun)) != 0) fail_with_file(part, errno);
+  if (::lseek(file.get(), 0, SEEK_END) < 0) fail_with_file(part, errno);
   const auto keep_time = [&] {
     if (mtime < 0) return;
     const timespec times[2] = {{0, UTIME_OMIT}, {static_cast<time_t>(mtime), 0}};
@@ -416,7 +297,7 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
   try {
     transfer = implementation_->read(
         name, rest,
-        [&](const Result& head, std::uint64_t size) {
+        [&](const ResultReader& head, std::uint64_t size) {
           const std::int64_t now = head.time("mtime");
           if (begun > 0 && now != mtime) throw Changed();
           mtime = now;
@@ -446,7 +327,7 @@ Transfer FileClient::get(std::string_view name, const std::filesystem::path& tar
 
 Transfer FileClient::read(std::string_view name, const std::function<void(std::string_view)>& sink,
                           const GetOptions& options) {
-  return implementation_->read(name, options, [](const Result&, std::uint64_t) {}, sink);
+  return implementation_->read(name, options, [](const ResultReader&, std::uint64_t) {}, sink);
 }
 
 std::uint64_t FileClient::list(std::string_view prefix, const std::function<void(std::vector<FileInfo>)>& on_page) {
@@ -454,10 +335,10 @@ std::uint64_t FileClient::list(std::string_view prefix, const std::function<void
   std::uint64_t left_out = 0;
   for (bool more = true; more;) {
     const Json value = implementation_->call("file.list", {{"prefix", prefix}, {"after", after}});
-    const Result page(value, implementation_->where());
+    const ResultReader page(value, implementation_->where());
     if (!page["files"].is_array()) page.wrong("\"files\" is not an array");
     std::vector<FileInfo> files;
-    for (const Json& file : page["files"]) files.push_back(Result(file, page.where()).file());
+    for (const Json& file : page["files"]) files.push_back(file_of(ResultReader(file, page.where())));
     more = !page["next"].is_null();
     if (more) {
       std::string next = page.text("next");
@@ -491,7 +372,7 @@ std::vector<FileInfo> FileClient::list(std::string_view prefix) {
 
 FileInfo FileClient::stat(std::string_view name) {
   const Json value = implementation_->call("file.stat", {{"name", name}});
-  return Result(value, implementation_->where()).file();
+  return file_of(ResultReader(value, implementation_->where()));
 }
 
 std::uint64_t FileClient::partial(std::string_view name) { return implementation_->partial(name); }
