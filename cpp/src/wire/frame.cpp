@@ -4,193 +4,16 @@
 #include <span>
 #include <stdexcept>
 
-#include "framecall/detail/json_text.hpp"
 #include "wire/advice.hpp"
+#include "wire/frame_start.hpp"
 
 namespace framecall {
 namespace {
 
 constexpr std::size_t read_size = 64 * 1024;      // of one read into the decoder's own block
-constexpr std::size_t ahead_size = 24;            // more than any prefix and the byte behind it
 constexpr std::size_t max_line_size = 64 * 1024;  // of raw text
 
-// The number in the first bytes of a prefix, with zeros in the place of those that are not there yet: the least it can
-// become. A signed one, as struct.unpack('i') reads it, is negative if the highest byte says so.
-std::int64_t binary_value(std::string_view bytes, const PrefixFormat& format) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < format.width; ++i) {
-    const std::size_t from = format.order == PrefixFormat::Order::big ? i : format.width - 1u - i;
-    value = value << 8 | (from < bytes.size() ? static_cast<unsigned char>(bytes[from]) : 0u);
-  }
-  return format.width == 4 ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value);
-}
-
-// -1 for what is no number.
-std::int64_t decimal_value(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(' '), last = text.find_last_not_of(' ');
-  if (first == std::string_view::npos) return -1;
-  std::int64_t value = 0;
-  for (const char c : text.substr(first, last - first + 1)) {
-    if (c < '0' || c > '9') return -1;
-    value = std::min<std::int64_t>(value * 10 + (c - '0'), std::int64_t{1} << 40);
-  }
-  return value;
-}
-
-std::int64_t prefix_value(std::string_view bytes, const PrefixFormat& format) {
-  return format.kind == PrefixFormat::Kind::decimal ? decimal_value(bytes) : binary_value(bytes, format);
-}
-
-bool is_white(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_decimal_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool opens_header(char c) { return c == '{' || is_white(c) || c == '\xef'; }
-
-// The first byte of any JSON text, or of a byte order mark in front of one.
-bool opens_json(char c) {
-  return opens_header(c) || is_decimal_digit(c) || std::string_view("[\"-tfnNI").find(c) != std::string_view::npos;
-}
-
-// Whether `bytes` begin with a prefix of this format and a header.
-FrameStart match(std::string_view bytes, const PrefixFormat& format, const Dialect& dialect, std::uint32_t max_header) {
-  const std::string_view prefix = bytes.substr(0, format.width);
-  const std::int64_t value = prefix_value(prefix, format);
-  if (format.kind == PrefixFormat::Kind::decimal && value < 0 &&
-      prefix.find_first_not_of(' ') != std::string_view::npos)
-    return FrameStart::no;
-  if (value > static_cast<std::int64_t>(max_header)) return FrameStart::no;
-  if (value < 0 && format.kind == PrefixFormat::Kind::binary) return FrameStart::no;
-  if (bytes.size() < format.width) return FrameStart::maybe;
-  if (value == 0 && dialect.zero_prefix != Dialect::ZeroPrefix::refuse) return FrameStart::yes;
-  if (value < 2) return FrameStart::no;
-  if (bytes.size() == format.width) return FrameStart::maybe;
-  // Two letters and a blank are the beginning of a line, such as "ls x".
-  const bool text = format.kind == PrefixFormat::Kind::binary && std::all_of(prefix.begin(), prefix.end(), is_plain);
-  if (text && is_white(bytes[format.width])) return FrameStart::no;
-  return opens_header(bytes[format.width]) ? FrameStart::yes : FrameStart::no;
-}
-
-std::size_t digits_and_blanks(std::string_view bytes) {
-  const auto end = std::find_if(bytes.begin(), bytes.end(), [](char c) { return c != ' ' && !is_decimal_digit(c); });
-  return static_cast<std::size_t>(end - bytes.begin());
-}
-
-// The same for several decimal formats: the longest one that fits the digits and blanks in front of the header.
-FrameStart match_decimal(std::string_view bytes, std::span<const PrefixFormat> formats, const Dialect& dialect,
-                         std::uint32_t max_header, PrefixFormat& found) {
-  const std::size_t run = digits_and_blanks(bytes);
-  const bool open = run == bytes.size();  // more of them may come
-  FrameStart best = FrameStart::no;
-  for (const PrefixFormat& format : formats) {
-    if (format.kind != PrefixFormat::Kind::decimal || run == 0) continue;
-    if (open && run < ahead_size - 1) best = std::max(best, run <= format.width ? FrameStart::maybe : FrameStart::no);
-    if (run < format.width || (best == FrameStart::yes && format.width < found.width)) continue;
-    const std::int64_t value = decimal_value(bytes.substr(0, format.width));
-    const bool blanks = bytes.substr(format.width, run - format.width).find_first_not_of(' ') == std::string_view::npos;
-    const bool zero = value == 0 && run == format.width && dialect.zero_prefix != Dialect::ZeroPrefix::refuse;
-    if (!zero && (value < 2 || value > static_cast<std::int64_t>(max_header) || !blanks)) continue;
-    if (open) {
-      if (run < ahead_size - 1) best = FrameStart::maybe;
-    } else if (zero || opens_header(bytes[run])) {
-      best = FrameStart::yes;
-      found = format;
-    }
-  }
-  return best;
-}
-
-// Whether `bytes` begin with one of these formats, and with which: byte by byte, so that the verdict does not depend on how
-// many have come.
-FrameStart match_any(std::string_view bytes, std::span<const PrefixFormat> formats, const Dialect& dialect,
-                     std::uint32_t max_header, PrefixFormat& found) {
-  bool maybe = false;
-  for (std::size_t size = 1; size <= bytes.size(); ++size) {
-    const std::string_view first = bytes.substr(0, size);
-    const bool several = formats.size() > 1;
-    const FrameStart decimal = several ? match_decimal(first, formats, dialect, max_header, found) : FrameStart::no;
-    if (decimal == FrameStart::yes) return decimal;
-    maybe = decimal == FrameStart::maybe;
-    for (const PrefixFormat& format : formats) {
-      if (several && format.kind == PrefixFormat::Kind::decimal) continue;
-      const FrameStart result = match(first, format, dialect, max_header);
-      if (result == FrameStart::yes && !maybe) {
-        found = format;
-        return result;
-      }
-      maybe = maybe || result != FrameStart::no;
-    }
-    if (!maybe) return FrameStart::no;
-  }
-  return maybe ? FrameStart::maybe : FrameStart::no;
-}
-
-void check_header_size(std::size_t size) {
-  if (size > largest_max_header_size) {
-    throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: at most " +
-                                std::to_string(largest_max_header_size) + " can be sent");
-  }
-}
-
-void write_default_prefix(char* to, std::size_t size) {
-  for (std::size_t i = 0; i < 4; ++i) to[i] = static_cast<char>(size >> (8 * i) & 0xff);
-}
-
 }  // namespace
-
-std::size_t write_prefix(char* to, std::size_t size, const PrefixFormat& format) {
-  check_header_size(size);
-  if (format == PrefixFormat()) {
-    write_default_prefix(to, size);
-    return 4;
-  }
-  std::size_t left = size;
-  if (format.kind == PrefixFormat::Kind::decimal) {
-    for (std::size_t i = format.width; i > 0; --i, left /= 10) to[i - 1] = static_cast<char>('0' + left % 10);
-  } else {
-    for (std::size_t i = 0; i < format.width; ++i, left >>= 8) {
-      const std::size_t at = format.order == PrefixFormat::Order::big ? format.width - 1u - i : i;
-      to[at] = static_cast<char>(left & 0xff);
-    }
-  }
-  if (left != 0) throw std::invalid_argument("a header of " + std::to_string(size) + " bytes: too long for its prefix");
-  return format.width;
-}
-
-std::string encode_prefix(std::size_t size, const PrefixFormat& format) {
-  std::string prefix(format.width, '\0');
-  write_prefix(prefix.data(), size, format);
-  return prefix;
-}
-
-std::size_t longest_header(const PrefixFormat& format) {
-  const bool decimal = format.kind == PrefixFormat::Kind::decimal;
-  std::uint64_t room = 0;  // digits or bytes of the largest value, one by one
-  for (std::size_t i = 0; i < format.width && room < largest_max_header_size; ++i) {
-    room = decimal ? room * 10 + 9 : room << 8 | 0xff;
-  }
-  return static_cast<std::size_t>(std::min<std::uint64_t>(room, largest_max_header_size));
-}
-
-std::string encode_head(std::string_view header, const PrefixFormat& prefix) {
-  return encode_prefix(header.size(), prefix).append(header);
-}
-
-void fill_prefix(std::string& head) {
-  const std::size_t size = head.size() - 4;
-  check_header_size(size);
-  write_default_prefix(head.data(), size);
-}
-
-bool is_text(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) {
-    return static_cast<unsigned char>(c) >= ' ' ? c != '\x7f' : c == '\t' || c == '\n' || c == '\r';
-  });
-}
-
-FrameStart frame_start(std::string_view bytes, const Dialect& dialect, std::uint32_t max_header_size) {
-  PrefixFormat found;
-  return match_any(bytes, dialect.prefixes, dialect, max_header_size, found);
-}
 
 Decoder::Decoder(std::uint32_t max_header_size, const Dialect& dialect)
     : dialect_(&dialect),
@@ -306,7 +129,7 @@ bool Decoder::find_start() {
   const std::string_view bytes = ahead(0, scratch);
   PrefixFormat found;
   const std::span<const PrefixFormat> formats = prefix_known_ ? std::span(&prefix_, 1) : std::span(dialect_->prefixes);
-  const FrameStart start = match_any(bytes, formats, *dialect_, max_header_size_, found);
+  const FrameStart start = match_any_start(bytes, formats, *dialect_, max_header_size_, found);
   if (start == FrameStart::yes) {
     prefix_ = found;
     prefix_known_ = start_known_ = true;
@@ -361,14 +184,14 @@ bool Decoder::read_text() {
   bool whole = quiet_ || closed_;
   if (line_feed < all && line_feed < zero) {
     // A length may begin with the byte of a line feed.
-    const FrameStart glued = match(ahead(line_feed, scratch), prefix_, *dialect_, max_header_size_);
+    const FrameStart glued = match_start(ahead(line_feed, scratch), prefix_, *dialect_, max_header_size_);
     whole = whole || glued != FrameStart::maybe;
     if (whole) end = glued == FrameStart::yes ? line_feed : line_feed + 1;
   } else if (zero < all) {
     bool maybe = false;
     std::size_t start = zero - std::min<std::size_t>(zero, prefix_.width - 1u);
     for (; start <= zero; ++start) {
-      const FrameStart result = match(ahead(start, scratch), prefix_, *dialect_, max_header_size_);
+      const FrameStart result = match_start(ahead(start, scratch), prefix_, *dialect_, max_header_size_);
       if (result == FrameStart::yes) break;
       maybe = maybe || result == FrameStart::maybe;
     }
