@@ -34,7 +34,6 @@ constexpr auto look_again = milliseconds(50);
 constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no poll() tells
 constexpr auto shortest_quiet = milliseconds(50);
 constexpr auto reset_watch = milliseconds(100);  // of a peer that has ended its direction and may not have wanted all
-constexpr std::size_t max_expected = 64 << 10;   // bytes of an answer that is compared
 
 // Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
 Dialect to_read(const Dialect& dialect) {
@@ -45,32 +44,6 @@ Dialect to_read(const Dialect& dialect) {
   reading.size_keys.clear();
   reading.checksum_place = Dialect::ChecksumPlace::none;
   return reading;
-}
-
-enum class TextMatch : std::uint8_t { no, part, whole };
-
-std::string_view without_blanks(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  return first == std::string_view::npos ? std::string_view()
-                                         : text.substr(first, text.find_last_not_of(" \t\r\n") + 1 - first);
-}
-
-// Whether `bytes` begin with `text`, blanks at its ends left out; `size`: of that in `bytes`. Behind text there is no more text.
-TextMatch match_text(std::string_view bytes, std::string_view text, std::size_t& size) {
-  if (bytes.starts_with(text)) {
-    size = text.size();
-  } else {
-    const std::string_view core = without_blanks(text);
-    const std::size_t first = std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size());
-    const std::string_view rest = bytes.substr(first);
-    if (core.empty() || !rest.starts_with(core)) {
-      const bool part = text.starts_with(bytes) || core.starts_with(rest);
-      return part && bytes.size() < max_expected ? TextMatch::part : TextMatch::no;
-    }
-    size = first + core.size();
-  }
-  const bool text_goes_on = size < bytes.size() && is_text(text) && bytes[size] > ' ' && bytes[size] < '\x7f';
-  return text_goes_on ? TextMatch::no : TextMatch::whole;
 }
 
 // As much of it as one poll() can wait.
@@ -232,9 +205,7 @@ bool PeerStream::receive() {
     }
     if (count == 0) {
       ended_ = true;
-      if (std::size_t size = 0; expected_.empty() || match_text(raw_, expected_, size) != TextMatch::whole) {
-        expect_text({});
-      }
+      if (!expected_.whole()) expect_text({});
       decoder_.close();
       return true;
     }
@@ -246,19 +217,14 @@ bool PeerStream::receive() {
 
 // True for bytes that are, or may become, the text that is expected.
 bool PeerStream::take_received(std::string_view bytes) {
-  if (expected_.empty()) return false;
-  raw_ += bytes;
-  if (std::size_t size = 0; match_text(raw_, expected_, size) == TextMatch::no) expect_text({});
+  if (!expected_.expecting()) return false;
+  if (!expected_.add(bytes)) expect_text({});
   return true;
 }
 
 // What came and is not expected any more goes the way of everything else.
 void PeerStream::expect_text(std::string text) {
-  expected_ = std::move(text);
-  std::size_t size = 0;
-  if (!expected_.empty() && match_text(raw_, expected_, size) != TextMatch::no) return;
-  expected_.clear();
-  hand_over(std::exchange(raw_, {}));
+  if (!expected_.expect(std::move(text))) hand_over(expected_.release());
 }
 
 void PeerStream::hand_over(std::string_view bytes) {
@@ -270,19 +236,17 @@ void PeerStream::hand_over(std::string_view bytes) {
 
 bool PeerStream::take_text(const std::string& awaited) {
   const auto deadline = Clock::now() + timeout_;
-  while (!expected_.empty()) {
-    std::size_t size = 0;
-    if (match_text(raw_, expected_, size) == TextMatch::whole) {
-      raw_.erase(0, std::max(size, std::min(raw_.find_first_not_of(" \t\r\n", size), raw_.size())));
-      expected_.clear();
+  while (expected_.expecting()) {
+    if (expected_.whole()) {
+      expected_.accept();
       return true;
     }
     if (ended_) break;
     // A part of a text that stays one is something else.
-    const auto left = raw_.empty() ? poll_until(deadline) : std::min(poll_until(deadline), 5 * quiet_);
+    const auto left = expected_.begun() ? std::min(poll_until(deadline), 5 * quiet_) : poll_until(deadline);
     if (wait_readable(left)) {
       receive();
-    } else if (raw_.empty()) {
+    } else if (!expected_.begun()) {
       late(awaited);
     } else {
       break;
@@ -317,7 +281,7 @@ void PeerStream::late(const std::string& awaited) const {
 
 Decoder::Event PeerStream::step() {
   Decoder::Event event{};
-  if (expected_.empty()) hand_over(std::exchange(raw_, {}));
+  if (!expected_.expecting()) hand_over(expected_.release());
   try {
     event = decoder_.next_event(header_);
   } catch (const ProtocolError& error) {
@@ -445,7 +409,7 @@ void PeerStream::no_progress() const {
 }
 
 SystemError PeerStream::broken(int errno_value) {
-  if (!expected_.empty()) expect_text({});
+  if (expected_.expecting()) expect_text({});
   Word word;
   if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));
   std::string message = address_ + ": the connection was lost";

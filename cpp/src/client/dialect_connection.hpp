@@ -15,6 +15,7 @@
 #include "framecall/wire/dialect.hpp"
 #include "framecall/wire/frame.hpp"
 #include "net/byte_stream.hpp"
+#include "wire/expected_text.hpp"
 
 namespace framecall {
 
@@ -112,9 +113,8 @@ class PeerStream {
   std::deque<Word> said_;
   std::size_t dropped_ = 0;
   std::string last_dropped_;
-  std::string expected_;  // raw text that should come next
-  std::string raw_;       // what came instead of it so far, or of it
-  int unreceived_ = 0;    // of our bytes, when closed() looked last
+  ExpectedText expected_;
+  int unreceived_ = 0;  // of our bytes, when closed() looked last
   bool keep_words_ = false;
   bool text_sent_ = false;  // and nothing was heard since
   bool ended_ = false;
