@@ -17,7 +17,7 @@
 
 namespace framecall {
 
-class ClientCall;
+class RequestEncoder;
 class ClientStream;
 class Pipeline;
 
@@ -72,8 +72,8 @@ class Client {
  private:
   friend class ClientStream;
   friend class Pipeline;
-  Response request(const ClientCall& call, std::string_view body, const CallOptions& options);
-  void notify(const ClientCall& call, std::string_view body, const CallOptions& options);
+  Response request(const RequestEncoder& call, std::string_view body, const CallOptions& options);
+  void notify(const RequestEncoder& call, std::string_view body, const CallOptions& options);
 
   class Implementation;
   std::shared_ptr<Implementation> implementation_;
@@ -109,7 +109,7 @@ class Pipeline {
   std::vector<Outcome> run(const CallOptions& options = CallOptions());
 
  private:
-  void add(const ClientCall& call, std::string_view body);
+  void add(const RequestEncoder& call, std::string_view body);
 
   std::shared_ptr<Client::Implementation> client_;
   Buffer frames_;

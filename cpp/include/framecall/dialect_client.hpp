@@ -17,8 +17,8 @@
 
 namespace framecall {
 
-class PeerStream;
-struct Word;
+class DialectConnection;
+struct PeerMessage;
 
 struct DialectOptions {
   DialectOptions() {}
@@ -121,14 +121,14 @@ class DialectClient {
                     const std::function<void(std::string_view)>& sink);
   void judge_checksum(const std::string& what, const std::string& claimed, const std::string& actual);
   void await(const Answer& answer, ErrorCode code, const std::string& what);
-  [[noreturn]] void refuse(const Word& word, const std::string& what);
+  [[noreturn]] void refuse(const PeerMessage& word, const std::string& what);
   void warn(const std::string& message) const;
   void warn_of_dropped() const;
   void check_reply_size(const std::string& what, std::uint64_t size) const;
 
   std::string address_;
   DialectOptions options_;
-  std::unique_ptr<PeerStream> stream_;
+  std::unique_ptr<DialectConnection> stream_;
   bool logged_in_ = false;
   bool usable_ = true;
 };

@@ -134,7 +134,7 @@ class AsyncClient::Implementation {
 // One call and its reply; a call that is idempotent again when its connection broke.
 asio::awaitable<Response> AsyncClient::run(std::shared_ptr<Implementation> client, std::string method, Json params,
                                            Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options, client->options.max_header);
+  const RequestEncoder call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options, Clock::now());
   Tries tries;
   for (;;) {
@@ -203,7 +203,7 @@ asio::awaitable<AsyncStream> AsyncClient::stream(std::string method, Json params
 
 asio::awaitable<void> AsyncClient::tell(std::shared_ptr<Implementation> client, std::string method, Json params,
                                         Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options, client->options.max_header);
+  const RequestEncoder call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options, Clock::now());
   const auto connection = client->connection();
   ClientSession& session = connection->session();
@@ -349,7 +349,7 @@ class AsyncStream::Implementation : public AsyncCall, public std::enable_shared_
 
 asio::awaitable<AsyncStream> AsyncClient::open(std::shared_ptr<Implementation> client, std::string method, Json params,
                                                Buffer body, CallOptions options) {
-  const ClientCall call(method, params, body.view(), options, client->options.max_header);
+  const RequestEncoder call(method, params, body.view(), options, client->options.max_header);
   const auto deadline = deadline_of(options, client->options, Clock::now());
   const auto connection = client->connection();
   ClientSession& session = connection->session();

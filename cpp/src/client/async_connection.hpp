@@ -68,7 +68,7 @@ class AsyncConnection : public std::enable_shared_from_this<AsyncConnection> {
   asio::generic::stream_protocol::socket socket_;
   asio::steady_timer timer_, connect_timer_;
   ClientSession::TimePoint timer_due_ = ClientSession::no_deadline;
-  ReplyReader replies_;
+  ReplyDecoder replies_;
   ClientSession session_;
   OutQueue out_;
   std::vector<std::function<void(std::exception_ptr)>> writers_;

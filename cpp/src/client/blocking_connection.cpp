@@ -30,7 +30,7 @@ std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
 
 }  // namespace
 
-ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check,
+BlockingConnection::BlockingConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check,
                                    std::uint32_t max_header, std::uint64_t max_body, Deadline deadline,
                                    const Dialect& dialect)
     : shown_(std::move(shown)),
@@ -41,18 +41,18 @@ ClientConnection::ClientConnection(const Endpoint& endpoint, std::string shown, 
   set_blocking(socket_, slice);
 }
 
-void ClientConnection::abandon() {
+void BlockingConnection::abandon() {
   if (socket_ >= 0) ::close(std::exchange(socket_, -1));
 }
 
-bool ClientConnection::healthy(Clock::time_point now) const {
+bool BlockingConnection::healthy(Clock::time_point now) const {
   if (socket_ < 0 || broken_ != 0 || ended_ || closing() || !reader_.idle()) return false;
   if (last_id_ > 1 && now - last_wait_ < a_moment) return true;
   char byte = 0;
   return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-void ClientConnection::send(std::string_view head, std::string_view body, Deadline deadline) {
+void BlockingConnection::send(std::string_view head, std::string_view body, Deadline deadline) {
   sent_nothing_ = true;
   while (broken_ == 0 && head.size() + body.size() > 0) {
     const iovec pieces[] = {{const_cast<char*>(head.data()), head.size()},
@@ -74,12 +74,12 @@ void ClientConnection::send(std::string_view head, std::string_view body, Deadli
   }
 }
 
-void ClientConnection::send_last(std::string_view bytes) {
+void BlockingConnection::send_last(std::string_view bytes) {
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   if (socket_ >= 0) bytes_.write(&piece, 1, false);
 }
 
-bool ClientConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
+bool BlockingConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
                                  std::chrono::milliseconds timeout,
                                  const std::function<void(std::uint64_t)>& progress) {
   auto at = static_cast<off_t>(offset);
@@ -107,13 +107,13 @@ bool ClientConnection::send_file(int file, const std::string& path, std::uint64_
   return broken_ == 0;
 }
 
-bool ClientConnection::has_words() const {
+bool BlockingConnection::has_words() const {
   char byte = 0;
   return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 // False: there is nothing now.
-bool ClientConnection::try_receive_more() {
+bool BlockingConnection::try_receive_more() {
   if (ended_) return false;
   const std::span<char> room = reader_.prepare();
   const ssize_t count = bytes_.read(room.data(), room.size());
@@ -123,7 +123,7 @@ bool ClientConnection::try_receive_more() {
   return true;
 }
 
-CallReply& ClientConnection::receive(Deadline deadline) {
+CallReply& BlockingConnection::receive(Deadline deadline) {
   try {
     for (;;) {
       if (CallReply* const reply = reader_.next()) return *reply;
@@ -136,12 +136,12 @@ CallReply& ClientConnection::receive(Deadline deadline) {
   }
 }
 
-void ClientConnection::receive_more(Deadline deadline) {
+void BlockingConnection::receive_more(Deadline deadline) {
   const std::span<char> room = reader_.prepare();
   reader_.commit(receive_some(room.data(), room.size(), deadline));
 }
 
-std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
+std::size_t BlockingConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
   for (;;) {
     last_wait_ = Clock::now();
     const bool late = deadline - last_wait_ < slice;
@@ -156,13 +156,13 @@ std::size_t ClientConnection::receive_some(char* to, std::size_t size, Deadline 
   }
 }
 
-void ClientConnection::wait(short events, Deadline deadline) const {
+void BlockingConnection::wait(short events, Deadline deadline) const {
   if (!wait_ready(socket_, events, deadline, check_)) {
     throw SystemError(ETIMEDOUT, std::generic_category(), shown_);
   }
 }
 
-void ClientConnection::lost(int errno_value) const {
+void BlockingConnection::lost(int errno_value) const {
   throw SystemError(broken_ != 0 ? broken_ : errno_value, std::generic_category(), shown_);
 }
 

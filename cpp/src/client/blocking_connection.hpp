@@ -14,15 +14,15 @@
 
 namespace framecall {
 
-class ClientConnection {
+class BlockingConnection {
  public:
   using Deadline = std::chrono::steady_clock::time_point;
 
   /// Connects. `check` must outlive it. Throws SystemError.
-  ClientConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check, std::uint32_t max_header,
-                   std::uint64_t max_body, Deadline deadline, const Dialect& dialect = default_dialect());
-  ~ClientConnection() { abandon(); }
-  ClientConnection(const ClientConnection&) = delete;
+  BlockingConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check, std::uint32_t max_header,
+                     std::uint64_t max_body, Deadline deadline, const Dialect& dialect = default_dialect());
+  ~BlockingConnection() { abandon(); }
+  BlockingConnection(const BlockingConnection&) = delete;
 
   /// Nothing has come while nothing was asked, the end of the connection neither. Not looked for, which saves a system call,
   /// on a connection that has served several calls, the last of them a moment before `now`.
@@ -43,7 +43,7 @@ class ClientConnection {
   /// connection; ProtocolError for what is no reply.
   CallReply& receive(Deadline deadline);
   /// For a session of its own: decodes what receive_more() brings.
-  ReplyReader& replies() { return reader_; }
+  ReplyDecoder& replies() { return reader_; }
   /// Waits for more bytes. Throws as receive().
   void receive_more(Deadline deadline);
   /// The same without waiting; false: there are none now.
@@ -69,7 +69,7 @@ class ClientConnection {
   int socket_;
   PlainStream bytes_;
   int broken_ = 0;  // errno of a send that failed
-  ReplyReader reader_;
+  ReplyDecoder reader_;
   std::uint64_t last_id_ = 0;
   std::chrono::steady_clock::time_point last_wait_{};  // for a reply
   bool ended_ = false, sent_nothing_ = true;

@@ -20,12 +20,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-[[noreturn]] void unexpected(const ClientConnection& connection, const std::string& what) {
+[[noreturn]] void unexpected(const BlockingConnection& connection, const std::string& what) {
   throw ProtocolError(ErrorCode::invalid_request, 0, connection.shown() + ": " + what);
 }
 
 // The next reply, to its place; ids are the numbers of places from 1 on.
-void receive_one(ClientConnection& connection, const Attempts& attempts, std::vector<Pipeline::Outcome>& outcomes) {
+void receive_one(BlockingConnection& connection, const Attempts& attempts, std::vector<Pipeline::Outcome>& outcomes) {
   CallReply& reply = connection.receive(attempts.deadline);
   if (reply.id.empty() && reply.error) throw RemoteError(*reply.error);  // the peer has given up
   std::size_t place = 0;
@@ -87,15 +87,16 @@ Json Client::call(std::string_view method, const Json& params, const CallOptions
 
 Response Client::request(std::string_view method, const Json& params, std::string_view body,
                          const CallOptions& options) {
-  return request(ClientCall(method, params, body, options, implementation_->options.max_header), body, options);
+  return request(RequestEncoder(method, params, body, options, implementation_->options.max_header), body, options);
 }
 
 Response Client::request_text(std::string_view method, std::string_view params_text, std::string_view body,
                               const CallOptions& options) {
-  return request(ClientCall(method, params_text, body, options, implementation_->options.max_header), body, options);
+  return request(RequestEncoder(method, params_text, body, options, implementation_->options.max_header), body,
+                 options);
 }
 
-Response Client::request(const ClientCall& call, std::string_view body, const CallOptions& options) {
+Response Client::request(const RequestEncoder& call, std::string_view body, const CallOptions& options) {
   Attempts attempts = implementation_->begin(options);
   ConnectionPool& pool = implementation_->pool;
   for (;;) {
@@ -124,15 +125,15 @@ Response Client::request(const ClientCall& call, std::string_view body, const Ca
 }
 
 void Client::notify(std::string_view method, const Json& params, std::string_view body, const CallOptions& options) {
-  notify(ClientCall(method, params, body, options, implementation_->options.max_header), body, options);
+  notify(RequestEncoder(method, params, body, options, implementation_->options.max_header), body, options);
 }
 
 void Client::notify_text(std::string_view method, std::string_view params_text, std::string_view body,
                          const CallOptions& options) {
-  notify(ClientCall(method, params_text, body, options, implementation_->options.max_header), body, options);
+  notify(RequestEncoder(method, params_text, body, options, implementation_->options.max_header), body, options);
 }
 
-void Client::notify(const ClientCall& call, std::string_view body, const CallOptions& options) {
+void Client::notify(const RequestEncoder& call, std::string_view body, const CallOptions& options) {
   Attempts attempts = implementation_->begin(options);
   ConnectionPool::Lease lease = implementation_->pool.take(attempts);
   try {
@@ -155,15 +156,15 @@ Response& Pipeline::Outcome::get() {
 }
 
 void Pipeline::add(std::string_view method, const Json& params, std::string_view body) {
-  add(ClientCall(method, params, body, CallOptions(), client_->options.max_header), body);
+  add(RequestEncoder(method, params, body, CallOptions(), client_->options.max_header), body);
 }
 
 void Pipeline::add_text(std::string_view method, std::string_view params_text, std::string_view body,
                         const CallOptions& options) {
-  add(ClientCall(method, params_text, body, options, client_->options.max_header), body);
+  add(RequestEncoder(method, params_text, body, options, client_->options.max_header), body);
 }
 
-void Pipeline::add(const ClientCall& call, std::string_view body) {
+void Pipeline::add(const RequestEncoder& call, std::string_view body) {
   frames_.append(call.encode(std::to_string(count_ + 1), {}, false, client_->prefix));
   frames_.append(body);
   ++count_;
@@ -192,7 +193,7 @@ std::vector<Pipeline::Outcome> Pipeline::run(const CallOptions& options) {
 
 class ClientStream::Implementation {
  public:
-  Implementation(std::shared_ptr<Client::Implementation> client, const ClientCall& call, std::string_view body,
+  Implementation(std::shared_ptr<Client::Implementation> client, const RequestEncoder& call, std::string_view body,
                  const CallOptions& options)
       : client_(std::move(client)), what_(in_quotes(call.method())), options_(options), writing_(options.more) {
     attempts_ = client_->begin(options);
@@ -333,13 +334,13 @@ class ClientStream::Implementation {
 
 ClientStream Client::stream(std::string_view method, const Json& params, std::string_view body,
                             const CallOptions& options) {
-  const ClientCall call(method, params, body, options, implementation_->options.max_header);
+  const RequestEncoder call(method, params, body, options, implementation_->options.max_header);
   return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
 }
 
 ClientStream Client::stream_text(std::string_view method, std::string_view params_text, std::string_view body,
                                  const CallOptions& options) {
-  const ClientCall call(method, params_text, body, options, implementation_->options.max_header);
+  const RequestEncoder call(method, params_text, body, options, implementation_->options.max_header);
   return ClientStream(std::make_unique<ClientStream::Implementation>(implementation_, call, body, options));
 }
 

@@ -106,8 +106,8 @@ ConnectionPool::Lease ConnectionPool::take(Attempts& attempts) {
     }
     try {
       lease.connection =
-          std::make_shared<ClientConnection>(peer.endpoint, peer.shown, options_.check, options_.max_header,
-                                             options_.max_body, attempts.deadline, dialect_of(options_));
+          std::make_shared<BlockingConnection>(peer.endpoint, peer.shown, options_.check, options_.max_header,
+                                               options_.max_body, attempts.deadline, dialect_of(options_));
     } catch (const std::system_error& error) {
       note_down(lease.peer);
       const bool unknown = error.code().category() == lookup_category() && error.code().value() != EAI_AGAIN;
@@ -147,7 +147,7 @@ ConnectionPool::Lease ConnectionPool::choose(Clock::time_point now, bool& down) 
 }
 
 // With the lock held.
-std::shared_ptr<ClientConnection> ConnectionPool::take_idle(std::size_t peer) {
+std::shared_ptr<BlockingConnection> ConnectionPool::take_idle(std::size_t peer) {
   auto& idle = peers_[peer].idle;
   if (idle.empty()) return nullptr;
   auto connection = std::move(idle.back());
@@ -157,7 +157,7 @@ std::shared_ptr<ClientConnection> ConnectionPool::take_idle(std::size_t peer) {
 }
 
 void ConnectionPool::give_back(Lease lease) {
-  std::shared_ptr<ClientConnection> surplus;  // closed without the lock
+  std::shared_ptr<BlockingConnection> surplus;  // closed without the lock
   const std::lock_guard lock(mutex_);
   if (closed_ || lease->closing() || idle_count_ >= options_.max_idle) {
     surplus = std::move(lease.connection);
@@ -167,7 +167,7 @@ void ConnectionPool::give_back(Lease lease) {
   ++idle_count_;
 }
 
-void ConnectionPool::note_connected(std::size_t peer, const std::shared_ptr<ClientConnection>& connection) {
+void ConnectionPool::note_connected(std::size_t peer, const std::shared_ptr<BlockingConnection>& connection) {
   const std::lock_guard lock(mutex_);
   check_open();
   peers_[peer].failures = 0;
@@ -181,7 +181,7 @@ void ConnectionPool::note_down(std::size_t peer) {
   peers_[peer].down_until = Clock::now() + retry_pause(options_, ++peers_[peer].failures, random_share());
 }
 
-bool ConnectionPool::try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
+bool ConnectionPool::try_again(const std::system_error& error, const BlockingConnection& connection, Attempts& attempts,
                                bool idempotent) const {
   if (error.code() == std::errc::timed_out) return false;
   const auto now = Clock::now();
@@ -191,7 +191,7 @@ bool ConnectionPool::try_again(const std::system_error& error, const ClientConne
   return pause.has_value();
 }
 
-void ConnectionPool::wait_until(ClientConnection::Deadline until) const {
+void ConnectionPool::wait_until(BlockingConnection::Deadline until) const {
   for (auto now = Clock::now(); now < until; now = Clock::now()) {
     const auto left = std::min(std::chrono::ceil<milliseconds>(until - now), check_interval);
     ::poll(nullptr, 0, static_cast<int>(left.count()));
@@ -200,7 +200,7 @@ void ConnectionPool::wait_until(ClientConnection::Deadline until) const {
 }
 
 void ConnectionPool::close() {
-  std::vector<std::shared_ptr<ClientConnection>> gone;
+  std::vector<std::shared_ptr<BlockingConnection>> gone;
   const std::lock_guard lock(mutex_);
   closed_ = true;
   for (Peer& peer : peers_) {

@@ -20,10 +20,10 @@ namespace framecall {
 /// How a call is going: for its deadline, and for messages.
 struct Attempts : Tries {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
-  ClientConnection::Deadline deadline;
+  BlockingConnection::Deadline deadline;
 
-  /// For ClientCall::encode(); the clock is read only if that matters.
-  std::chrono::nanoseconds left(const ClientCall& call) const {
+  /// For RequestEncoder::encode(); the clock is read only if that matters.
+  std::chrono::nanoseconds left(const RequestEncoder& call) const {
     return call.timed() ? deadline - std::chrono::steady_clock::now() : std::chrono::nanoseconds(0);
   }
   /// " (2 attempts in 0.134 s)"
@@ -39,9 +39,9 @@ class ConnectionPool {
 
   /// One that is in use; closed when it dies, unless it was given back. `peer` tells whose it is.
   struct Lease {
-    std::shared_ptr<ClientConnection> connection;
+    std::shared_ptr<BlockingConnection> connection;
     std::size_t peer = 0;
-    ClientConnection* operator->() const { return connection.get(); }
+    BlockingConnection* operator->() const { return connection.get(); }
   };
   /// An idle one, or a new one: of the next endpoint that is not known to be down. Throws SystemError when every
   /// attempt failed or the deadline passed, std::logic_error once closed.
@@ -50,7 +50,7 @@ class ConnectionPool {
   /// The address, for messages.
   const std::string& shown(const Lease& lease) const { return peers_[lease.peer].shown; }
   /// After `error` on a connection with a call under way: whether it is sent again; see pause_before_retry(). Waits before that.
-  bool try_again(const std::system_error& error, const ClientConnection& connection, Attempts& attempts,
+  bool try_again(const std::system_error& error, const BlockingConnection& connection, Attempts& attempts,
                  bool idempotent) const;
   /// Closes the idle ones and every one that is given back.
   void close();
@@ -60,24 +60,24 @@ class ConnectionPool {
   struct Peer {
     Endpoint endpoint;
     std::string shown;
-    std::vector<std::shared_ptr<ClientConnection>> idle;
+    std::vector<std::shared_ptr<BlockingConnection>> idle;
     unsigned failures = 0;
     Clock::time_point down_until{};
   };
   friend class Pools;
 
   Lease choose(Clock::time_point now, bool& down);
-  std::shared_ptr<ClientConnection> take_idle(std::size_t peer);
-  void note_connected(std::size_t peer, const std::shared_ptr<ClientConnection>& connection);
+  std::shared_ptr<BlockingConnection> take_idle(std::size_t peer);
+  void note_connected(std::size_t peer, const std::shared_ptr<BlockingConnection>& connection);
   void note_down(std::size_t peer);
-  void wait_until(ClientConnection::Deadline until) const;
+  void wait_until(BlockingConnection::Deadline until) const;
   void check_open() const;
   void abandon();
 
   const ClientOptions& options_;
   std::mutex mutex_;
   std::vector<Peer> peers_;
-  std::vector<std::weak_ptr<ClientConnection>> all_;  // what a child has to close
+  std::vector<std::weak_ptr<BlockingConnection>> all_;  // what a child has to close
   std::size_t next_ = 0, idle_count_ = 0;
   bool closed_ = false;
 };

@@ -22,7 +22,7 @@
 namespace framecall {
 namespace {
 
-using Expected = PeerStream::Expected;
+using Expected = DialectConnection::Expected;
 using std::chrono::milliseconds;
 
 constexpr std::size_t largest_segment = 1400;  // what surely fits into one, whatever is between the two machines
@@ -55,12 +55,12 @@ class OpenFile {
 std::string shown_text(std::string_view text) { return std::string("\"").append(printable(text)).append("\""); }
 
 // What came instead of what was hoped for.
-std::string described(const Word& word) {
+std::string described(const PeerMessage& word) {
   switch (word.kind) {
-    case Word::Kind::frame: return "received " + printable(word.content);
-    case Word::Kind::text: return "received the text " + shown_text(word.content);
-    case Word::Kind::zero: return "received a length of 0";
-    case Word::Kind::end: return "the peer closed the connection";
+    case PeerMessage::Kind::frame: return "received " + printable(word.content);
+    case PeerMessage::Kind::text: return "received the text " + shown_text(word.content);
+    case PeerMessage::Kind::zero: return "received a length of 0";
+    case PeerMessage::Kind::end: return "the peer closed the connection";
   }
   return {};
 }
@@ -78,8 +78,8 @@ std::string exact_text(const Answer& answer) {
 bool is_said(const Answer& answer) { return answer.kind == Answer::Kind::text || answer.kind == Answer::Kind::frame; }
 
 // agrees() for whatever came.
-bool fits(const Answer& answer, const Word& word) {
-  if (!is_said(answer) || word.kind == Word::Kind::zero || word.kind == Word::Kind::end) return false;
+bool fits(const Answer& answer, const PeerMessage& word) {
+  if (!is_said(answer) || word.kind == PeerMessage::Kind::zero || word.kind == PeerMessage::Kind::end) return false;
   try {
     return agrees(answer, word.content);
   } catch (const ProtocolError&) {  // raw text, where a frame is the answer
@@ -119,7 +119,7 @@ std::string request_line(std::string word, std::string_view name) {
 DialectClient::DialectClient(const Endpoint& endpoint, DialectOptions options)
     : address_(endpoint.to_string()),
       options_(std::move(options)),
-      stream_(std::make_unique<PeerStream>(endpoint, options_.dialect, options_.timeout, options_.max_reply)) {}
+      stream_(std::make_unique<DialectConnection>(endpoint, options_.dialect, options_.timeout, options_.max_reply)) {}
 
 DialectClient::~DialectClient() = default;
 
@@ -134,10 +134,10 @@ void DialectClient::warn_of_dropped() const {
 }
 
 std::optional<Reply> DialectClient::unasked(milliseconds limit) {
-  Word word;
+  PeerMessage word;
   if (!stream_->next_unasked(word, limit)) return std::nullopt;
   Reply reply;
-  if (word.kind != Word::Kind::frame) {
+  if (word.kind != PeerMessage::Kind::frame) {
     reply.body = word.content;
     return reply;
   }
@@ -158,7 +158,7 @@ void DialectClient::await(const Answer& answer, ErrorCode code, const std::strin
   if (!is_said(answer)) return;
   const bool text = answer.kind == Answer::Kind::text;
   if (text && stream_->take_text(what)) return;
-  const Word word = stream_->next_word(what, text ? stream_->quiet() : options_.timeout);
+  const PeerMessage word = stream_->next_word(what, text ? stream_->quiet() : options_.timeout);
   if (fits(answer, word)) return;
   throw remote_error(code, what + ": expected " + (text ? "the text " + shown_text(answer.content) : answer.content) +
                                ", " + described(word));
@@ -247,9 +247,9 @@ void DialectClient::ask_for(Operation operation, std::string_view name) {
 }
 
 // The peer that says no: to somebody who is not logged in, or to a file that it does not have.
-void DialectClient::refuse(const Word& word, const std::string& what) {
+void DialectClient::refuse(const PeerMessage& word, const std::string& what) {
   const Dialect& dialect = options_.dialect;
-  usable_ = word.kind != Word::Kind::end && stream_->body_left() == 0;
+  usable_ = word.kind != PeerMessage::Kind::end && stream_->body_left() == 0;
   const bool login = dialect.login != Dialect::Login::none && !logged_in_ && fits(dialect.login_failed, word);
   throw remote_error(login ? ErrorCode::unauthenticated : ErrorCode::not_found,
                      (login ? "not logged in: " : "not found: ") + what + ": " + described(word));
@@ -260,10 +260,11 @@ std::uint64_t DialectClient::receive_file(std::string_view name, const std::file
   PartFile part(target);
   ask_for(Operation::download, name);
   const bool text = dialect.not_found.kind == Answer::Kind::text;
-  const Word word = stream_->next_word("the header of " + shown_text(name), text ? unsure_reply : options_.timeout);
+  const PeerMessage word =
+      stream_->next_word("the header of " + shown_text(name), text ? unsure_reply : options_.timeout);
   Header header;
-  if (word.kind == Word::Kind::frame) header.read(word.content);
-  const bool is_file = word.kind == Word::Kind::frame && !is_call(header, dialect) && has_size(header, dialect);
+  if (word.kind == PeerMessage::Kind::frame) header.read(word.content);
+  const bool is_file = word.kind == PeerMessage::Kind::frame && !is_call(header, dialect) && has_size(header, dialect);
   if (!is_file || fits(dialect.not_found, word)) refuse(word, shown_text(name));
   const std::uint64_t size = stream_->body_left() - trailer_size(dialect);
   if (size == 0 && dialect.not_found.kind == Answer::Kind::zero_size) refuse(word, shown_text(name) + ", or empty");
@@ -369,10 +370,10 @@ Reply DialectClient::ask(std::string_view text) {
 Reply DialectClient::read_reply(Operation operation, const std::string& what) {
   const Dialect& dialect = options_.dialect;
   const bool file = operation == Operation::download;
-  const Word word = stream_->next_word(what, unsure_reply);
-  if (word.kind == Word::Kind::end || word.kind == Word::Kind::zero) {
+  const PeerMessage word = stream_->next_word(what, unsure_reply);
+  if (word.kind == PeerMessage::Kind::end || word.kind == PeerMessage::Kind::zero) {
     if (operation == Operation::quit) return {};
-    if (file || (word.kind == Word::Kind::zero && dialect.zero_prefix == Dialect::ZeroPrefix::not_found)) {
+    if (file || (word.kind == PeerMessage::Kind::zero && dialect.zero_prefix == Dialect::ZeroPrefix::not_found)) {
       refuse(word, what);
     }
     throw remote_error(ErrorCode::unavailable, what + ": " + described(word));
@@ -380,7 +381,7 @@ Reply DialectClient::read_reply(Operation operation, const std::string& what) {
   if (dialect.login != Dialect::Login::none && !logged_in_ && fits(dialect.login_failed, word)) refuse(word, what);
   if (file && fits(dialect.not_found, word)) refuse(word, what);
   Reply reply;
-  if (word.kind == Word::Kind::text) {
+  if (word.kind == PeerMessage::Kind::text) {
     reply.body = word.content;
   } else {
     reply.header = word.content;

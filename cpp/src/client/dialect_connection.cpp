@@ -53,7 +53,7 @@ milliseconds poll_until(Clock::time_point deadline) {
 
 }  // namespace
 
-PeerStream::PeerStream(const Endpoint& endpoint, const Dialect& dialect, milliseconds timeout, std::size_t max_text)
+DialectConnection::DialectConnection(const Endpoint& endpoint, const Dialect& dialect, milliseconds timeout, std::size_t max_text)
     : address_(endpoint.to_string()),
       dialect_(dialect),
       timeout_(timeout),
@@ -64,9 +64,9 @@ PeerStream::PeerStream(const Endpoint& endpoint, const Dialect& dialect, millise
       bytes_(socket_),
       decoder_(default_max_header_size, reading_) {}
 
-PeerStream::~PeerStream() { ::close(socket_); }
+DialectConnection::~DialectConnection() { ::close(socket_); }
 
-void PeerStream::begin(Expected expected) {
+void DialectConnection::begin(Expected expected) {
   keep_words_ = false;
   expect_text({});
   dropped_ = said_.size();
@@ -91,19 +91,19 @@ void PeerStream::begin(Expected expected) {
 
 // --- Speaking
 
-void PeerStream::send_frame(std::string_view header, bool more) {
+void DialectConnection::send_frame(std::string_view header, bool more) {
   if (text_sent_) pause();
   text_sent_ = false;
   send_bytes(encode_head(header, decoder_.prefix()), more);
 }
 
-void PeerStream::send_text(std::string_view text) {
+void DialectConnection::send_text(std::string_view text) {
   if (text_sent_) pause();
   text_sent_ = true;
   send_bytes(text);
 }
 
-void PeerStream::send_bytes(std::string_view bytes, bool more) {
+void DialectConnection::send_bytes(std::string_view bytes, bool more) {
   while (!bytes.empty()) {
     const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
     const ssize_t count = bytes_.write(&piece, 1, more);
@@ -117,7 +117,7 @@ void PeerStream::send_bytes(std::string_view bytes, bool more) {
   }
 }
 
-void PeerStream::send_file(int file, const std::string& shown, std::uint64_t size,
+void DialectConnection::send_file(int file, const std::string& shown, std::uint64_t size,
                            const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   off_t offset = 0;
   while (static_cast<std::uint64_t>(offset) < size) {
@@ -140,7 +140,7 @@ void PeerStream::send_file(int file, const std::string& shown, std::uint64_t siz
 }
 
 // Waits for room to send, and listens to the peer meanwhile.
-void PeerStream::wait_writable() {
+void DialectConnection::wait_writable() {
   const auto deadline = Clock::now() + timeout_;
   for (;;) {
     pollfd wanted{socket_, static_cast<short>(ended_ ? POLLOUT : POLLOUT | POLLIN), 0};
@@ -152,7 +152,7 @@ void PeerStream::wait_writable() {
   }
 }
 
-void PeerStream::pause() {
+void DialectConnection::pause() {
   const auto deadline = Clock::now() + milliseconds(dialect_.pause_ms);
   for (auto left = poll_until(deadline); left.count() > 0; left = poll_until(deadline)) {
     if (wait_readable(left)) listen();
@@ -160,7 +160,7 @@ void PeerStream::pause() {
 }
 
 // Bytes that the other machine has not acknowledged, an end of stream counted as one.
-int PeerStream::unsent() {
+int DialectConnection::unsent() {
   int count = 0, problem = 0;
   socklen_t size = sizeof problem;
   // A reset behind the peer's end of stream is told by nothing else.
@@ -168,7 +168,7 @@ int PeerStream::unsent() {
   return ::ioctl(socket_, SIOCOUTQ, &count) == 0 ? count : 0;
 }
 
-void PeerStream::wait_until_received() {
+void DialectConnection::wait_until_received() {
   auto deadline = Clock::now() + timeout_;
   int before = -1;
   for (int count = unsent(); count > 0; count = unsent()) {
@@ -182,7 +182,7 @@ void PeerStream::wait_until_received() {
 // --- Listening
 
 // False after `limit`. What has ended does not become readable.
-bool PeerStream::wait_readable(milliseconds limit) {
+bool DialectConnection::wait_readable(milliseconds limit) {
   const auto deadline = Clock::now() + limit;
   for (;;) {
     pollfd wanted{ended_ ? -1 : socket_, POLLIN, 0};
@@ -193,7 +193,7 @@ bool PeerStream::wait_readable(milliseconds limit) {
 }
 
 // What there is now, into the decoder; false if there is nothing.
-bool PeerStream::receive() {
+bool DialectConnection::receive() {
   while (!ended_) {
     const auto space = decoder_.prepare(receive_size);
     const ssize_t count = bytes_.read(space.data(), space.size());
@@ -216,25 +216,25 @@ bool PeerStream::receive() {
 }
 
 // True for bytes that are, or may become, the text that is expected.
-bool PeerStream::take_received(std::string_view bytes) {
+bool DialectConnection::take_received(std::string_view bytes) {
   if (!expected_.expecting()) return false;
   if (!expected_.add(bytes)) expect_text({});
   return true;
 }
 
 // What came and is not expected any more goes the way of everything else.
-void PeerStream::expect_text(std::string text) {
+void DialectConnection::expect_text(std::string text) {
   if (!expected_.expect(std::move(text))) hand_over(expected_.release());
 }
 
-void PeerStream::hand_over(std::string_view bytes) {
+void DialectConnection::hand_over(std::string_view bytes) {
   if (bytes.empty()) return;
   const auto space = decoder_.prepare(bytes.size());
   bytes.copy(space.data(), bytes.size());
   decoder_.commit(bytes.size());
 }
 
-bool PeerStream::take_text(const std::string& awaited) {
+bool DialectConnection::take_text(const std::string& awaited) {
   const auto deadline = Clock::now() + timeout_;
   while (expected_.expecting()) {
     if (expected_.whole()) {
@@ -256,7 +256,7 @@ bool PeerStream::take_text(const std::string& awaited) {
   return false;
 }
 
-bool PeerStream::next_unasked(Word& word, milliseconds limit) {
+bool DialectConnection::next_unasked(PeerMessage& word, milliseconds limit) {
   const auto deadline = Clock::now() + limit;
   for (;;) {
     if (!said_.empty()) {
@@ -264,7 +264,7 @@ bool PeerStream::next_unasked(Word& word, milliseconds limit) {
       said_.pop_front();
       return true;
     }
-    if (take_word(word)) return word.kind != Word::Kind::end;
+    if (take_word(word)) return word.kind != PeerMessage::Kind::end;
     const bool text = decoder_.in_text();
     if (wait_readable(text ? quiet_ : poll_until(deadline))) {
       receive();
@@ -274,12 +274,12 @@ bool PeerStream::next_unasked(Word& word, milliseconds limit) {
   }
 }
 
-void PeerStream::late(const std::string& awaited) const {
+void DialectConnection::late(const std::string& awaited) const {
   throw SystemError(ETIMEDOUT, std::generic_category(),
                     address_ + ": " + awaited + " did not come within " + std::to_string(timeout_.count()) + " ms");
 }
 
-Decoder::Event PeerStream::step() {
+Decoder::Event DialectConnection::step() {
   Decoder::Event event{};
   if (!expected_.expecting()) hand_over(expected_.release());
   try {
@@ -296,14 +296,14 @@ Decoder::Event PeerStream::step() {
 }
 
 // The next thing that was said whole; false: nothing yet. The body of the frame before it is skipped.
-bool PeerStream::take_word(Word& word) {
+bool DialectConnection::take_word(PeerMessage& word) {
   for (;;) {
     switch (step()) {
       case Decoder::Event::need_data: return false;
-      case Decoder::Event::header_received: word = {Word::Kind::frame, std::string(header_.text())}; break;
-      case Decoder::Event::text_received: word = {Word::Kind::text, std::string(decoder_.body())}; break;
-      case Decoder::Event::zero_received: word = {Word::Kind::zero, {}}; break;
-      case Decoder::Event::connection_closed: word = {Word::Kind::end, {}}; return true;
+      case Decoder::Event::header_received: word = {PeerMessage::Kind::frame, std::string(header_.text())}; break;
+      case Decoder::Event::text_received: word = {PeerMessage::Kind::text, std::string(decoder_.body())}; break;
+      case Decoder::Event::zero_received: word = {PeerMessage::Kind::zero, {}}; break;
+      case Decoder::Event::connection_closed: word = {PeerMessage::Kind::end, {}}; return true;
       case Decoder::Event::body_received:
       case Decoder::Event::end_of_message: continue;
     }
@@ -314,11 +314,11 @@ bool PeerStream::take_word(Word& word) {
 
 // Takes in what the peer has said so far, without waiting. A frame with an error ends what we do; other things that
 // some peers say unasked (a greeting, "OK") are dropped, unless they are waited for.
-void PeerStream::listen() {
+void DialectConnection::listen() {
   do {
     try {
-      Word word;
-      while (take_word(word) && word.kind != Word::Kind::end) {
+      PeerMessage word;
+      while (take_word(word) && word.kind != PeerMessage::Kind::end) {
         if (keep_words_ && said_.size() < max_words) {
           said_.push_back(std::move(word));
         } else {
@@ -335,18 +335,18 @@ void PeerStream::listen() {
   } while (receive());
 }
 
-Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
+PeerMessage DialectConnection::next_word(const std::string& awaited, milliseconds unsure) {
   auto deadline = Clock::now() + timeout_;
-  Word text{Word::Kind::text, {}};
+  PeerMessage text{PeerMessage::Kind::text, {}};
   for (;;) {
-    Word word;
+    PeerMessage word;
     const bool kept = !said_.empty();
     if (kept) {
       word = std::move(said_.front());
       said_.pop_front();
     }
     if (kept || take_word(word)) {
-      if (word.kind == Word::Kind::text) {
+      if (word.kind == PeerMessage::Kind::text) {
         text.content += word.content;
         if (text.content.size() > max_text_) {
           throw ProtocolError(
@@ -356,7 +356,7 @@ Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
         continue;
       }
       if (text.content.empty()) return word;
-      if (word.kind != Word::Kind::end) said_.push_front(std::move(word));
+      if (word.kind != PeerMessage::Kind::end) said_.push_front(std::move(word));
       return text;
     }
     const bool undecided = decoder_.in_text() && decoder_.in_head();
@@ -374,7 +374,7 @@ Word PeerStream::next_word(const std::string& awaited, milliseconds unsure) {
   }
 }
 
-void PeerStream::read_body(const std::function<void(std::string_view)>& sink) {
+void DialectConnection::read_body(const std::function<void(std::string_view)>& sink) {
   for (;;) {
     switch (step()) {
       case Decoder::Event::body_received: sink(decoder_.body()); break;
@@ -392,7 +392,7 @@ void PeerStream::read_body(const std::function<void(std::string_view)>& sink) {
   }
 }
 
-bool PeerStream::has_more() {
+bool DialectConnection::has_more() {
   try {
     receive();
   } catch (const std::system_error&) {  // what was asked for is there
@@ -403,14 +403,14 @@ bool PeerStream::has_more() {
 
 // --- Ends
 
-void PeerStream::no_progress() const {
+void DialectConnection::no_progress() const {
   throw SystemError(ETIMEDOUT, std::generic_category(),
                     address_ + ": no progress for " + std::to_string(timeout_.count()) + " ms");
 }
 
-SystemError PeerStream::broken(int errno_value) {
+SystemError DialectConnection::broken(int errno_value) {
   if (expected_.expecting()) expect_text({});
-  Word word;
+  PeerMessage word;
   if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));
   std::string message = address_ + ": the connection was lost";
   if (!said_.empty()) message += "; the last that the peer said was " + printable(said_.back().content);
@@ -418,12 +418,12 @@ SystemError PeerStream::broken(int errno_value) {
 }
 
 // A peer that refused and closed has left its reason in front of the reset.
-void PeerStream::lost(int errno_value) {
+void DialectConnection::lost(int errno_value) {
   listen();
   throw broken(errno_value);
 }
 
-void PeerStream::end() {
+void DialectConnection::end() {
   listen();
   if (ended_) {
     wait_until_received();
@@ -436,7 +436,7 @@ void PeerStream::end() {
   if (::shutdown(socket_, SHUT_WR) != 0) lost(errno);
 }
 
-bool PeerStream::closed(milliseconds limit) {
+bool DialectConnection::closed(milliseconds limit) {
   auto deadline = Clock::now() + limit;
   for (;;) {
     listen();

@@ -20,18 +20,19 @@
 namespace framecall {
 
 /// What a peer said in one go.
-struct Word {
+struct PeerMessage {
   enum class Kind : std::uint8_t { frame, text, zero, end };
   Kind kind = Kind::end;
   std::string content;  ///< of a frame the header; of raw text all of it
 };
 
-class PeerStream {
+class DialectConnection {
  public:
   /// `dialect` and the functions given to the calls must outlive it. `max_text`: of one piece of raw text.
-  PeerStream(const Endpoint& endpoint, const Dialect& dialect, std::chrono::milliseconds timeout, std::size_t max_text);
-  ~PeerStream();
-  PeerStream(const PeerStream&) = delete;
+  DialectConnection(const Endpoint& endpoint, const Dialect& dialect, std::chrono::milliseconds timeout,
+                    std::size_t max_text);
+  ~DialectConnection();
+  DialectConnection(const DialectConnection&) = delete;
 
   /// What has a body in the frames to come.
   enum class Expected : std::uint8_t {
@@ -67,9 +68,9 @@ class PeerStream {
 
   /// Waits for the next thing that is said. `awaited`: what that should be, for messages. `unsure`: how long the first
   /// bytes of it may stay what could be text, or part of a length.
-  Word next_word(const std::string& awaited, std::chrono::milliseconds unsure);
+  PeerMessage next_word(const std::string& awaited, std::chrono::milliseconds unsure);
   /// What the peer says without having been asked, if something comes within `limit`. False: nothing, or the end.
-  bool next_unasked(Word& word, std::chrono::milliseconds limit);
+  bool next_unasked(PeerMessage& word, std::chrono::milliseconds limit);
   /// Without data for so long raw text is over.
   std::chrono::milliseconds quiet() const { return quiet_; }
   /// Bytes behind the header that next_word() brought last.
@@ -88,7 +89,7 @@ class PeerStream {
 
  private:
   Decoder::Event step();
-  bool take_word(Word& word);
+  bool take_word(PeerMessage& word);
   bool take_received(std::string_view bytes);
   void hand_over(std::string_view bytes);
   [[noreturn]] void late(const std::string& awaited) const;
@@ -110,7 +111,7 @@ class PeerStream {
   PlainStream bytes_;
   Decoder decoder_;
   Header header_;
-  std::deque<Word> said_;
+  std::deque<PeerMessage> said_;
   std::size_t dropped_ = 0;
   std::string last_dropped_;
   ExpectedText expected_;

@@ -194,8 +194,8 @@ class FileClient::Implementation {
     what_ = method;
     if (connection_ && (under_way_ || !connection_->healthy(std::chrono::steady_clock::now()))) connection_.reset();
     if (!connection_) {
-      connection_ = std::make_unique<ClientConnection>(endpoint_, shown_, options_.check, options_.max_header,
-                                                       piece_limit, deadline(), dialect_of(options_));
+      connection_ = std::make_unique<BlockingConnection>(endpoint_, shown_, options_.check, options_.max_header,
+                                                         piece_limit, deadline(), dialect_of(options_));
     }
     CallHead head;
     head.id = std::to_string(connection_->next_id());
@@ -250,7 +250,7 @@ class FileClient::Implementation {
   const Endpoint endpoint_;
   const std::string shown_;
   const ClientOptions options_;
-  std::unique_ptr<ClientConnection> connection_;
+  std::unique_ptr<BlockingConnection> connection_;
   std::string what_, id_;
   bool sent_ = true;        // all of the body
   bool under_way_ = false;  // in the middle of a call: the connection serves no other one

@@ -28,7 +28,7 @@ std::exception_ptr as_error(Error error) {
 
 }  // namespace
 
-ClientSession::ClientSession(std::string peer, const ClientOptions& options, ReplyReader& replies,
+ClientSession::ClientSession(std::string peer, const ClientOptions& options, ReplyDecoder& replies,
                              std::uint64_t last_id)
     : peer_(std::move(peer)),
       prefix_(prefix_of(options)),
@@ -39,7 +39,7 @@ ClientSession::ClientSession(std::string peer, const ClientOptions& options, Rep
 
 // --- calls
 
-std::uint64_t ClientSession::start(const ClientCall& request, Buffer body, std::shared_ptr<SessionCall> call,
+std::uint64_t ClientSession::start(const RequestEncoder& request, Buffer body, std::shared_ptr<SessionCall> call,
                                    Wanted wanted, TimePoint deadline, std::chrono::nanoseconds left) {
   const std::uint64_t id = last_id_ + 1;
   std::string head = request.encode(std::to_string(id), left, wanted == Wanted::parts, prefix_);
@@ -56,7 +56,8 @@ std::uint64_t ClientSession::start(const ClientCall& request, Buffer body, std::
   return id;
 }
 
-void ClientSession::notify(const ClientCall& request, Buffer body, TimePoint deadline, std::chrono::nanoseconds left) {
+void ClientSession::notify(const RequestEncoder& request, Buffer body, TimePoint deadline,
+                           std::chrono::nanoseconds left) {
   queue(0, deadline, request.encode({}, left, false, prefix_), std::move(body));
 }
 

@@ -53,7 +53,7 @@ Part part_of(CallReply&& reply) {
 }
 
 // A body's block grows with what has come, not with what was announced.
-std::span<char> ReplyReader::prepare() {
+std::span<char> ReplyDecoder::prepare() {
   direct_ = in_body_ && used_up_ && decoder_.body_left() >= read_direct_from;
   if (!direct_) return decoder_.prepare();
   const std::size_t room = large_ ? piece_size : std::max(reply_.body.size(), piece_size);
@@ -61,7 +61,7 @@ std::span<char> ReplyReader::prepare() {
   return {reply_.body.prepare(size), size};
 }
 
-void ReplyReader::commit(std::size_t size) {
+void ReplyDecoder::commit(std::size_t size) {
   if (direct_) {
     reply_.body.commit(size);
     decoder_.take_body(size);
@@ -72,7 +72,7 @@ void ReplyReader::commit(std::size_t size) {
   if (size == 0) decoder_.close();
 }
 
-CallReply* ReplyReader::next() {
+CallReply* ReplyDecoder::next() {
   if (!in_body_) {
     reply_.clear();
   } else if (std::exchange(reply_.continues, false)) {
@@ -96,7 +96,7 @@ CallReply* ReplyReader::next() {
   }
 }
 
-void ReplyReader::begin() {
+void ReplyDecoder::begin() {
   ReplyHead head;
   read_reply(header_, head);
   reply_.id = std::move(head.id);
@@ -115,7 +115,7 @@ void ReplyReader::begin() {
   if (const auto body = decoder_.take_whole_body()) reply_.body.append(*body);
 }
 
-void ReplyReader::end() {
+void ReplyDecoder::end() {
   in_body_ = large_ = false;
   const auto announced = announced_sha256(digest_);
   if (!announced) return;

@@ -38,16 +38,16 @@ std::size_t longest_header_sent(std::uint32_t max_header, const PrefixFormat& pr
 
 }  // namespace
 
-ClientCall::ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
-                       std::uint32_t max_header)
-    : ClientCall(method, std::string_view(), body, options, max_header) {
+RequestEncoder::RequestEncoder(std::string_view method, const Json& params, std::string_view body,
+                               const CallOptions& options, std::uint32_t max_header)
+    : RequestEncoder(method, std::string_view(), body, options, max_header) {
   check_layout(layout_);
   own_params_ = checked_params(params);
   params_ = own_params_;
 }
 
-ClientCall::ClientCall(std::string_view method, std::string_view params_text, std::string_view body,
-                       const CallOptions& options, std::uint32_t max_header)
+RequestEncoder::RequestEncoder(std::string_view method, std::string_view params_text, std::string_view body,
+                               const CallOptions& options, std::uint32_t max_header)
     : method_(method),
       body_size_(body.size()),
       params_(params_text),
@@ -60,8 +60,8 @@ ClientCall::ClientCall(std::string_view method, std::string_view params_text, st
   if (options.digest && !body.empty()) digest_ = digest_member(body);
 }
 
-std::string ClientCall::encode(std::string_view id, std::chrono::nanoseconds left, bool stream,
-                               const PrefixFormat& prefix) const {
+std::string RequestEncoder::encode(std::string_view id, std::chrono::nanoseconds left, bool stream,
+                                   const PrefixFormat& prefix) const {
   CallHead head;
   head.id = id;
   head.method = method_;

@@ -52,7 +52,7 @@ void use(CallReply reply) {
 }
 
 // False when the stream has failed.
-bool take(ReplyReader& reader, Received& received) {
+bool take(ReplyDecoder& reader, Received& received) {
   try {
     while (CallReply* reply = reader.next()) {
       received.add(*reply);
@@ -67,7 +67,7 @@ bool take(ReplyReader& reader, Received& received) {
 
 std::string read(std::string_view stream, const std::vector<std::size_t>& sizes, bool ends, std::uint32_t max_header,
                  std::uint64_t max_body) {
-  ReplyReader reader(max_header, max_body);
+  ReplyDecoder reader(max_header, max_body);
   Received received;
   for (std::size_t i = 0; !stream.empty(); ++i) {
     const std::span<char> space = reader.prepare();

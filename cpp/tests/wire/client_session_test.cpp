@@ -74,7 +74,7 @@ class Script {
                      ClientSession::TimePoint deadline = never) {
     CallOptions options;
     options.more = wanted == Wanted::parts;
-    const ClientCall request(name, Json(), {}, options);
+    const RequestEncoder request(name, Json(), {}, options);
     return session.start(request, Buffer(), std::make_shared<Call>(name), wanted, deadline, deadline - start);
   }
   /// The methods of the frames that leave, in order: a part is "item", a cancellation "cancel ID".
@@ -130,7 +130,7 @@ class Script {
   }
 
   ClientOptions options_;
-  ReplyReader replies_;
+  ReplyDecoder replies_;
   std::vector<std::string> events_;
 
  public:
@@ -157,7 +157,7 @@ TEST(ClientSession, replies_come_in_any_order_and_each_once) {
 TEST(ClientSession, a_request_that_cannot_be_encoded_begins_nothing) {
   Script script;
   const std::string params = "[\"" + std::string(2 << 20, 'x') + "\"]";
-  const ClientCall request("a", std::string_view(params), {}, CallOptions());
+  const RequestEncoder request("a", std::string_view(params), {}, CallOptions());
   EXPECT_THROW(script.session.start(request, Buffer(), nullptr, Wanted::reply, start, 0ms), std::invalid_argument);
   EXPECT_EQ(script.session.in_flight(), 0u);
   EXPECT_EQ(script.sent(), "");
@@ -295,7 +295,7 @@ TEST(ClientSession, nothing_is_sent_after_its_deadline) {
   Script script;
   script.call("late", Wanted::reply, start + 1s);
   script.call("in time", Wanted::reply, start + 2s);
-  const ClientCall note("note", Json(), {}, CallOptions());
+  const RequestEncoder note("note", Json(), {}, CallOptions());
   script.session.notify(note, Buffer(), start + 1s, 1s);
   script.session.notify(note, Buffer(), start + 1s + 1ns, 1s);
   EXPECT_EQ(script.sent(start + 1s), "in time, note");
@@ -388,16 +388,16 @@ TEST(ClientSession, its_end_tells_each_call_whether_the_server_may_have_seen_it)
       " unavailable UNAVAILABLE: peer: the connection was lost with 2 calls under way (a reason): Broken pipe";
   EXPECT_EQ(events, (Events{"a" + text, "b" + text + ", not sent"}));
   EXPECT_EQ(script.sent(), "");
-  script.session.notify(ClientCall("n", Json(), {}, CallOptions()), Buffer(), never, 0ms);
+  script.session.notify(RequestEncoder("n", Json(), {}, CallOptions()), Buffer(), never, 0ms);
   EXPECT_EQ(script.sent(), "") << "nothing leaves any more";
   EXPECT_TRUE(script.session.closing() && script.session.finished());
 }
 
 TEST(ClientSession, ids_begin_behind_those_of_the_connection) {
   ClientOptions options;
-  ReplyReader replies(options.max_header, options.max_body);
+  ReplyDecoder replies(options.max_header, options.max_body);
   ClientSession session("peer", options, replies, 41);
-  const ClientCall request("a", Json(), {}, CallOptions());
+  const RequestEncoder request("a", Json(), {}, CallOptions());
   EXPECT_EQ(session.start(request, Buffer(), nullptr, Wanted::reply, never, 0ms), 42u);
   const std::string frame = result("41", "1");
   std::memcpy(replies.prepare().data(), frame.data(), frame.size());

@@ -57,7 +57,7 @@ struct SessionState {
         max_in_flight(most) {}
 
   const ClientOptions options;
-  ReplyReader replies;
+  ReplyDecoder replies;
   ClientSession session;
   const std::size_t max_in_flight;
   std::string out;                      // that leaves with the next write
@@ -285,7 +285,7 @@ std::uint64_t begin(SessionState& state, std::string_view method, std::string_vi
                     const CallOptions& options, Wanted wanted, Ref target) {
   check_open(state);
   const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
-  const ClientCall request(method, params, body.view(), options, state.options.max_header);
+  const RequestEncoder request(method, params, body.view(), options, state.options.max_header);
   const bool alone = state.session.in_flight() == 0;
   SentBody sent(body);
   const auto replies = wanted == Wanted::parts ? ClientSession::Wanted::parts : ClientSession::Wanted::reply;
@@ -340,8 +340,8 @@ PyObject* start_notify(PyObject* self, PyObject* const* arguments, Py_ssize_t co
     const OutBody body(given.body);
     const CallOptions options = make_options(given.timeout, given.metadata, body.layout());
     check_open(state);
-    const ClientCall request(given.method, std::string_view(params.text), body.view(), options,
-                             state.options.max_header);
+    const RequestEncoder request(given.method, std::string_view(params.text), body.view(), options,
+                                 state.options.max_header);
     SentBody sent(body);
     const auto timeout = options.timeout.count() > 0 ? options.timeout : state.timeout;
     state.session.notify(request, std::move(sent.bytes), Clock::now() + timeout, timeout);

@@ -46,17 +46,17 @@ class ClientSession {
 
   /// `replies` decodes what is received; it and the dialect of `options` must outlive the session. `peer`: the address, for
   /// messages. Ids begin behind `last_id`.
-  ClientSession(std::string peer, const ClientOptions& options, ReplyReader& replies, std::uint64_t last_id = 0);
+  ClientSession(std::string peer, const ClientOptions& options, ReplyDecoder& replies, std::uint64_t last_id = 0);
   ClientSession(const ClientSession&) = delete;
 
   // --- calls
 
   /// Begins a call and queues its frame. `left`: the time until the deadline that the server is told if the caller gave one.
-  /// Returns the id. Throws as ClientCall::encode(), std::bad_alloc; then nothing has begun.
-  std::uint64_t start(const ClientCall& request, Buffer body, std::shared_ptr<SessionCall> call, Wanted wanted,
+  /// Returns the id. Throws as RequestEncoder::encode(), std::bad_alloc; then nothing has begun.
+  std::uint64_t start(const RequestEncoder& request, Buffer body, std::shared_ptr<SessionCall> call, Wanted wanted,
                       TimePoint deadline, std::chrono::nanoseconds left);
   /// Queues a notification, which is dropped at its deadline.
-  void notify(const ClientCall& request, Buffer body, TimePoint deadline, std::chrono::nanoseconds left);
+  void notify(const RequestEncoder& request, Buffer body, TimePoint deadline, std::chrono::nanoseconds left);
   /// Queues a part of a stream; that of a call which has ended is dropped. Throws as item_head().
   void send_part(std::uint64_t id, Part part, bool more);
   void set_deadline(std::uint64_t id, TimePoint deadline);
@@ -137,7 +137,7 @@ class ClientSession {
   const std::string peer_;
   const PrefixFormat prefix_;
   const std::uint32_t max_header_;
-  ReplyReader& replies_;
+  ReplyDecoder& replies_;
   const std::uint64_t first_id_;
   std::uint64_t last_id_;
   Calls calls_;

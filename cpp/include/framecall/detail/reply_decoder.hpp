@@ -38,10 +38,10 @@ Response response_of(CallReply&& reply, const std::string& shown);
 Part part_of(CallReply&& reply);
 
 /// One thread at a time.
-class ReplyReader {
+class ReplyDecoder {
  public:
   /// `dialect` must outlive it.
-  ReplyReader(std::uint32_t max_header, std::uint64_t max_body, const Dialect& dialect = default_dialect())
+  ReplyDecoder(std::uint32_t max_header, std::uint64_t max_body, const Dialect& dialect = default_dialect())
       : decoder_(max_header, dialect), max_body_(max_body) {}
 
   /// Where the next bytes go: a large body straight to its place, everything else into a block.

@@ -16,15 +16,15 @@ namespace framecall {
 
 /// The texts of one request. Throws std::invalid_argument for params that are neither array, object nor null, for metadata
 /// that is no object of strings, and for what has no JSON text.
-class ClientCall {
+class RequestEncoder {
  public:
   /// `method`, and what is to be the body, must outlive it.
-  ClientCall(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
-             std::uint32_t max_header = default_max_header_size);
+  RequestEncoder(std::string_view method, const Json& params, std::string_view body, const CallOptions& options,
+                 std::uint32_t max_header = default_max_header_size);
   /// The same with params that are JSON text already, unchecked; it must outlive it, too.
-  ClientCall(std::string_view method, std::string_view params_text, std::string_view body, const CallOptions& options,
-             std::uint32_t max_header = default_max_header_size);
-  ClientCall(const ClientCall&) = delete;
+  RequestEncoder(std::string_view method, std::string_view params_text, std::string_view body,
+                 const CallOptions& options, std::uint32_t max_header = default_max_header_size);
+  RequestEncoder(const RequestEncoder&) = delete;
 
   std::string_view method() const { return method_; }
   /// The caller gave a timeout, which the server is told.
@@ -52,7 +52,7 @@ PrefixFormat prefix_of(const ClientOptions& options);
 /// The dialect of these options, which must outlive it.
 const Dialect& dialect_of(const ClientOptions& options);
 
-/// The head of a part that a caller sends. Throws as ClientCall::encode().
+/// The head of a part that a caller sends. Throws as RequestEncoder::encode().
 std::string item_head(std::string_view id, const Part& part, bool more, std::uint32_t max_header,
                       const PrefixFormat& prefix = PrefixFormat());
 
