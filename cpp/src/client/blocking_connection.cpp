@@ -136,11 +136,6 @@ CallReply& BlockingConnection::receive(Deadline deadline) {
   }
 }
 
-void BlockingConnection::receive_more(Deadline deadline) {
-  const std::span<char> room = reader_.prepare();
-  reader_.commit(receive_some(room.data(), room.size(), deadline));
-}
-
 std::size_t BlockingConnection::receive_some(char* to, std::size_t size, Deadline deadline) {
   for (;;) {
     last_wait_ = Clock::now();

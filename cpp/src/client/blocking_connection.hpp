@@ -45,7 +45,10 @@ class BlockingConnection {
   /// For a session of its own: decodes what receive_more() brings.
   ReplyDecoder& replies() { return reader_; }
   /// Waits for more bytes. Throws as receive().
-  void receive_more(Deadline deadline);
+  void receive_more(Deadline deadline) {
+    const std::span<char> room = reader_.prepare();
+    reader_.commit(receive_some(room.data(), room.size(), deadline));
+  }
   /// The same without waiting; false: there are none now.
   bool try_receive_more();
   /// Whatever is sent goes nowhere.

@@ -167,7 +167,7 @@ void ClientSession::refuse(const ProtocolError& error) {
 
 // False: nobody waits for it.
 bool ClientSession::take_reply(CallReply& reply, SessionEvent& event) {
-  if (reply.id.empty()) {  // the peer has given up on what it read
+  if (reply.id.empty() && !reply.continued) {  // the peer has given up on what it read
     end(reply.error ? as_error(*reply.error)
                     : as_error(ProtocolError(ErrorCode::invalid_request, 0, peer_ + ": a reply without an id")));
     return false;
@@ -185,7 +185,9 @@ bool ClientSession::take_reply(CallReply& reply, SessionEvent& event) {
 }
 
 ClientSession::Calls::iterator ClientSession::find(const CallReply& reply) {
-  const std::uint64_t id = number_of(reply.id);
+  // The first piece of a reply may have been moved from.
+  const std::uint64_t id = reply.continued ? piece_id_ : number_of(reply.id);
+  piece_id_ = id;
   if (id < first_id_ || id > last_id_) {
     throw ProtocolError(ErrorCode::invalid_request, 0,
                         "a reply to id " + printable(reply.id, 40) + ", which is of no call under way");

@@ -31,11 +31,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::atomic<int> told{0};  // handlers that learned that nobody waits for them
+std::atomic<int> asleep{0};  // handlers that have begun
+std::atomic<int> told{0};    // and those that learned that nobody waits for them
 
 asio::awaitable<Response> sleep_for(Request request) {
   asio::steady_timer timer(co_await asio::this_coro::executor);
   timer.expires_after(std::chrono::milliseconds(request.params().at(0).get<int>()));
+  ++asleep;
   try {
     co_await timer.async_wait(asio::use_awaitable);
   } catch (const std::system_error&) {
@@ -323,6 +325,7 @@ asio::awaitable<void> be_late_and_cancel(AsyncClient& client) {
   EXPECT_TRUE(problem.ends_with("no reply to \"sleep\": Connection timed out") ||
               problem == "remote: timeout_ms has passed")
       << problem;
+  const int before = asleep;
   asio::cancellation_signal signal;
   auto cancelled = client.call(method, params);
   std::string what;
@@ -332,7 +335,7 @@ asio::awaitable<void> be_late_and_cancel(AsyncClient& client) {
                    what = text_of(error);
                    over.cancel();
                  }));
-  while (client.in_flight() == 0) {
+  while (asleep == before) {
     asio::steady_timer turn(executor, 1ms);
     co_await turn.async_wait(asio::use_awaitable);
   }

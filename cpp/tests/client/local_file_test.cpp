@@ -6,21 +6,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
-#include <string_view>
 
 #include "framecall/wire/digest.hpp"
 #include "support/temporary_folder.hpp"
 
-namespace framecall {
+namespace framecall::local_file_test {
 namespace {
-
-std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 template <class Call>
 int errno_of(Call call) {
@@ -83,4 +75,4 @@ TEST(BackgroundHash, is_empty_of_what_cannot_be_read) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::local_file_test

@@ -125,6 +125,7 @@ class Script {
       if (!event.reply->body.empty()) line.append(" + ").append(event.reply->body.view());
       if (event.reply->continues) line += " continues";
       if (!event.last) line += " ...";
+      const CallReply taken = std::move(*event.reply);
     }
     events_.push_back(std::move(line));
   }

@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace framecall {
+namespace framecall::dialect_draft_test {
 namespace {
 
 template <class Call>
@@ -33,9 +33,9 @@ TEST(DialectDraft, places_a_fault_where_the_setting_is) {
 }
 
 TEST(DialectDraft, shows_values_in_quotes_and_printable) {
-  EXPECT_EQ(quoted_value("a\nb"), "\"a\\nb\"");
+  EXPECT_EQ(quoted_value("a\nb"), "\"a\\x0ab\"");
   EXPECT_LT(quoted_value(std::string(1000, 'x')).size(), 100u);
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_draft_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace framecall {
+namespace framecall::dialect_rules_test {
 namespace {
 
 std::string problem_of(const std::function<void(DialectDraft&)>& change) {
@@ -33,7 +33,7 @@ TEST(DialectRules, a_draft_becomes_a_dialect) {
   EXPECT_EQ(draft.prefixes[1].order, PrefixFormat::Order::big);
   EXPECT_TRUE(draft.lines) << "a login in raw text is a line";
   EXPECT_FALSE(draft.user_keys.empty());
-  EXPECT_EQ(draft.command_size_key, draft.size_keys.front());
+  EXPECT_EQ(draft.command_size_key, "total_size");
   EXPECT_EQ(word_for(draft, Operation::download), "get");
 }
 
@@ -50,4 +50,4 @@ TEST(DialectRules, contradictions_name_a_setting) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_rules_test

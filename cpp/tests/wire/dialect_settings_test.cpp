@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace framecall {
+namespace framecall::dialect_settings_test {
 namespace {
 
 std::string problem_of(std::string_view text) {
@@ -42,4 +42,4 @@ TEST(DialectSettings, mistakes_are_named_with_their_line) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::dialect_settings_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace framecall {
+namespace framecall::expected_text_test {
 namespace {
 
 // What becomes of `bytes` that come one by one: "whole, then REST", "no: BYTES", or "part".
@@ -65,4 +65,4 @@ TEST(ExpectedText, no_more_than_64_KiB_are_compared) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::expected_text_test

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace framecall {
+namespace framecall::frame_start_test {
 namespace {
 
 using Kind = PrefixFormat::Kind;
@@ -74,4 +74,4 @@ TEST(FrameStart, digits_and_blanks_are_counted_from_the_front) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::frame_start_test

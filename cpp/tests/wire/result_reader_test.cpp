@@ -7,7 +7,7 @@
 
 #include "framecall/error.hpp"
 
-namespace framecall {
+namespace framecall::result_reader_test {
 namespace {
 
 template <class Call>
@@ -58,4 +58,4 @@ TEST(ResultReader, a_size_is_an_integer_that_is_not_negative) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::result_reader_test

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <optional>
 
-namespace framecall {
+namespace framecall::retry_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -91,4 +91,4 @@ TEST(Retry, shares_are_spread) {
 }
 
 }  // namespace
-}  // namespace framecall
+}  // namespace framecall::retry_test

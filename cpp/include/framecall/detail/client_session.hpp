@@ -140,6 +140,7 @@ class ClientSession {
   ReplyDecoder& replies_;
   const std::uint64_t first_id_;
   std::uint64_t last_id_;
+  std::uint64_t piece_id_ = 0;  // of the reply that came last, more of which may follow
   Calls calls_;
   std::deque<Frame> frames_;
   std::size_t unsent_ = 0, held_ = 0;
