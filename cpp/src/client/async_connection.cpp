@@ -223,8 +223,7 @@ void AsyncConnection::on_readable() {
       } else {
         replies_.commit(static_cast<std::size_t>(count));
       }
-    }
-    catch (const std::bad_alloc&) {  // for a body
+    } catch (const std::bad_alloc&) {  // for a body
       session_.end(std::current_exception());
     }
     deliver();

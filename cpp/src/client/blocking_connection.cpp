@@ -31,8 +31,8 @@ std::chrono::milliseconds left_to_wait(Clock::time_point deadline) {
 }  // namespace
 
 BlockingConnection::BlockingConnection(const Endpoint& endpoint, std::string shown, const WaitCheck& check,
-                                   std::uint32_t max_header, std::uint64_t max_body, Deadline deadline,
-                                   const Dialect& dialect)
+                                       std::uint32_t max_header, std::uint64_t max_body, Deadline deadline,
+                                       const Dialect& dialect)
     : shown_(std::move(shown)),
       check_(check),
       socket_(open_connection(endpoint, left_to_wait(deadline), check)),
@@ -80,8 +80,8 @@ void BlockingConnection::send_last(std::string_view bytes) {
 }
 
 bool BlockingConnection::send_file(int file, const std::string& path, std::uint64_t offset, std::uint64_t size,
-                                 std::chrono::milliseconds timeout,
-                                 const std::function<void(std::uint64_t)>& progress) {
+                                   std::chrono::milliseconds timeout,
+                                   const std::function<void(std::uint64_t)>& progress) {
   auto at = static_cast<off_t>(offset);
   for (auto last = Clock::now(); static_cast<std::uint64_t>(at) < size && broken_ == 0;) {
     const auto left =

@@ -53,7 +53,8 @@ milliseconds poll_until(Clock::time_point deadline) {
 
 }  // namespace
 
-DialectConnection::DialectConnection(const Endpoint& endpoint, const Dialect& dialect, milliseconds timeout, std::size_t max_text)
+DialectConnection::DialectConnection(const Endpoint& endpoint, const Dialect& dialect, milliseconds timeout,
+                                     std::size_t max_text)
     : address_(endpoint.to_string()),
       dialect_(dialect),
       timeout_(timeout),
@@ -118,7 +119,7 @@ void DialectConnection::send_bytes(std::string_view bytes, bool more) {
 }
 
 void DialectConnection::send_file(int file, const std::string& shown, std::uint64_t size,
-                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                                  const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   off_t offset = 0;
   while (static_cast<std::uint64_t>(offset) < size) {
     const std::uint64_t left = size - static_cast<std::uint64_t>(offset);
