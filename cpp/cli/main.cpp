@@ -99,7 +99,7 @@ int run(int argument_count, char** arguments) {
       "Settings come from flags, else FRAMECALL_* in the environment, else --config.\n"
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 cannot connect, 4 timed out, 5 refused by the peer, 130 interrupted.");
   int exit_code = failed;
-  add_serve(app, exit_code);
+  add_serve(app, exit_code, {arguments, static_cast<std::size_t>(argument_count)});
   add_send(app, exit_code);
   add_receive(app, exit_code);
   add_ask(app, exit_code);

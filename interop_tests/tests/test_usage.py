@@ -1,5 +1,6 @@
 """What the program says to somebody who has made a mistake on the command line."""
 
+import json
 import os
 import pty
 import select
@@ -39,6 +40,11 @@ SIZE = "is not a size; use bytes such as 64, 64K, 1.5M or 2G"
         (["ping", "127.0.0.1:1", "--interval=-1"], '--interval: "-1" ' + DURATION),
         (["get", "127.0.0.1:1", "x", "--offset", "far"], '--offset: "far" ' + SIZE),
         (["udp", "127.0.0.1:1", "x", "--timeout", "1e99"], '--timeout: "1e99" ' + DURATION),
+        (["serve", "--max-header", "1"], "--max-header: expected 2 .. 16777215 bytes, got 1"),
+        (["serve", "--peer-share", "0"], "--peer-share: expected 1 .. 100 percent, got 0"),
+        (["serve", "--threads", "all"], '--threads: expected 0 .. 1024, got "all"'),
+        (["serve", "--durability", "most"], '--durability: expected none, close, full, got "most"'),
+        (["serve", "--protocols", "smtp"], '--protocols: expected frames, echo, http, got "smtp"'),
         (["frobnicate"], 'there is no command "frobnicate"; framecall --help lists them'),
         (["sevre"], 'there is no command "sevre"; did you mean "serve"?; framecall --help lists them'),
         (["help", "sned"], 'there is no command "sned"; did you mean "send"?; framecall --help lists them'),
@@ -54,7 +60,42 @@ def test_a_mistake_is_named(program, arguments, text):
 
 
 def test_a_mistake_in_the_environment_is_named(program):
-    assert said(program, "serve", FRAMECALL_MAX_BODY="junk") == 'framecall: --max-body: "junk" %s\n' % SIZE
+    assert said(program, "serve", FRAMECALL_MAX_BODY="junk") == 'framecall: FRAMECALL_MAX_BODY: "junk" %s\n' % SIZE
+    assert (
+        said(program, "serve", FRAMECALL_ACCESS="read,all")
+        == 'framecall: FRAMECALL_ACCESS: expected read, write, no-replace, no-remove, got "all"\n'
+    )
+
+
+def test_a_mistake_in_the_configuration_file_is_named(program, tmp_path):
+    config = tmp_path / "config.toml"
+    config.write_text('[serve]\nmax-body = "junk"\n')
+    arguments = ["--config", str(config), "serve"]
+    assert said(program, *arguments) == 'framecall: --config: max-body: "junk" %s\n' % SIZE
+
+
+def test_a_flag_is_preferred_to_the_environment_and_that_to_the_file(program, tmp_path):
+    """The one that is read is the one that is named."""
+    config = tmp_path / "config.toml"
+    config.write_text('[serve]\nmax-body = "file"\n')
+    arguments = ["--config", str(config), "serve"]
+    wrong = dict(FRAMECALL_MAX_BODY="variable")
+    assert 'FRAMECALL_MAX_BODY: "variable"' in said(program, *arguments, **wrong)
+    for flag in (["--max-body", "flag"], ["--max-body=flag"]):
+        assert '--max-body: "flag"' in said(program, *arguments, *flag, **wrong)
+
+
+def test_the_table_of_settings_as_json(program):
+    output = subprocess.run(
+        [program, "serve", "--settings"], env=clean_environment(), stdout=subprocess.PIPE, check=True, timeout=PATIENCE
+    ).stdout
+    table = {row["name"]: row for row in json.loads(output)}
+    assert table["max_body"]["default"] == 64 << 20
+    help_text = subprocess.run(
+        [program, "serve", "--help"], env=clean_environment(), stdout=subprocess.PIPE, check=True, timeout=PATIENCE
+    ).stdout.decode()
+    for row in table.values():
+        assert (row["flag"] is None) or (row["flag"] in help_text and row["variable"] in help_text), row["name"]
 
 
 def test_a_root_that_is_missing(program, tmp_path):

@@ -667,13 +667,13 @@ def test_misuse():
     server.stop()
     for wrong in (
         {"max_body": -1},
-        {"threads": 0},
+        {"threads": 1025},
         {"handler_threads": 0},
         {"max_header": 2**40},
         {"max_header": 2**24},
-        {"idle_timeout": 0},
+        {"idle_timeout": -1},
     ):
-        with pytest.raises(ValueError, match=next(iter(wrong)).replace("idle_", "")):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
             framecall.Server("127.0.0.1:0", **wrong)
     with pytest.raises(TypeError):
         framecall.Server("127.0.0.1:0", max_body=1.5)

@@ -3,10 +3,13 @@
 
 #include <CLI/CLI.hpp>
 
+#include <span>
+
 namespace framecall::cli {
 
-/// Each sets `exit_code` (see arguments.hpp) when its command was given.
-void add_serve(CLI::App& app, int& exit_code);
+/// Each sets `exit_code` (see arguments.hpp) when its command was given. `arguments`: those of the program, which tell flags
+/// from values of other sources.
+void add_serve(CLI::App& app, int& exit_code, std::span<char* const> arguments);
 void add_send(CLI::App& app, int& exit_code);
 void add_receive(CLI::App& app, int& exit_code);
 void add_ask(CLI::App& app, int& exit_code);

@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -7,6 +8,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -14,33 +17,29 @@
 
 #include "commands/arguments.hpp"
 #include "commands/commands.hpp"
+#include "framecall/detail/file_store.hpp"
+#include "framecall/detail/setting_values.hpp"
 #include "framecall/error.hpp"
 #include "framecall/server.hpp"
-#include "framecall/wire/dialect_file.hpp"
 #include "terminal/server_log.hpp"
 
 namespace framecall::cli {
 namespace {
 
-// The flags as they were written; checked when the server is made.
-struct ServeFlags {
-  std::vector<std::string> listen, echo, udp;
-  std::vector<std::string> protocols = {"frames"};
-  std::string udp_reply = "upper";
-  std::string root, dialect = "default", durability, users, commands;
-  std::vector<std::string> access = {"read", "write"};
-  std::string max_header = "1M", max_file, quota, header_timeout = "10", idle_timeout = "600", drain_timeout = "25";
-  std::string refusal_bytes = "64M", refusal_timeout = "5";
-  std::string max_body = "64M", max_connection_memory = "64M", max_memory, min_body_rate = "1K";
-  unsigned peer_share = 50;
-  std::string max_login_delay = "5", command_timeout = "30", max_output = "16M";
-  std::size_t max_login_attempts = 5, max_commands = 32;
-  std::size_t max_connections = 10000, max_in_flight = 128;
-  std::string max_udp_bytes = "16M";
-  std::size_t max_udp_calls = 1024;
-  std::uint32_t max_udp_rate = 1000, max_udp_ratio = 3;
-  unsigned threads = 0;
-  bool tutorial = false, quiet = false;
+// A row of the settings table as CLI11 fills it.
+struct Given {
+  const Setting* setting = nullptr;
+  CLI::Option* option = nullptr;
+  std::string text = {};
+  std::vector<std::string> list = {};
+  bool on = false;
+
+  // The texts that set_text() takes.
+  std::vector<std::string> texts() const {
+    if (setting->type == SettingType::list) return list;
+    if (setting->type == SettingType::flag) return {on ? "true" : "false"};
+    return {text};
+  }
 };
 
 // One socket of the server, as its line on stdout tells.
@@ -63,78 +62,72 @@ std::optional<int> descriptor_of(std::string_view text) {
   return descriptor;
 }
 
-Durability durability_of(const std::string& text) {
-  if (text == "none") return Durability::none;
-  if (text == "full") return Durability::full;
-  return Durability::close;
-}
-
-std::shared_ptr<const CommandTable> commands_of(const ServeFlags& flags) {
-  const auto timeout = parse_duration("--command-timeout", flags.command_timeout);
-  const std::uint64_t max_output = parse_size("--max-output", flags.max_output);
-  if (flags.commands.empty()) return nullptr;
-  const auto commands = std::make_shared<CommandTable>(flags.commands);
-  commands->set_timeout(timeout);
-  commands->set_max_output(max_output);
-  return commands;
-}
-
-FileStoreOptions file_options_of(const ServeFlags& flags) {
-  FileStoreOptions options;
-  options.durability = durability_of(flags.durability);
-  options.access = Access::named(flags.access);
-  if (!flags.quota.empty()) options.quota = parse_size("--quota", flags.quota);
-  return options;
-}
-
-ServerOptions options_of(const ServeFlags& flags) {
-  ServerOptions options;
-  const std::uint64_t max_header = parse_size("--max-header", flags.max_header);
-  if (max_header < 2 || max_header > largest_max_header_size) {
-    throw std::invalid_argument("--max-header: 2 .. " + std::to_string(largest_max_header_size) + " bytes, not " +
-                                flags.max_header);
+std::string metavariable(const Setting& setting) {
+  switch (setting.type) {
+    case SettingType::bytes: return "BYTES";
+    case SettingType::seconds: return "SECONDS";
+    case SettingType::count: return "N";
+    case SettingType::percent: return "PERCENT";
+    case SettingType::path: return "PATH";
+    default: return "TEXT";
   }
-  options.max_header = static_cast<std::uint32_t>(max_header);
-  if (!flags.max_file.empty()) options.max_file = parse_size("--max-file", flags.max_file);
-  options.header_timeout = parse_duration("--header-timeout", flags.header_timeout);
-  options.idle_timeout = parse_duration("--idle-timeout", flags.idle_timeout);
-  options.drain_timeout = parse_duration("--drain-timeout", flags.drain_timeout);
-  options.refusal_bytes = parse_size("--refusal-bytes", flags.refusal_bytes);
-  options.refusal_timeout = parse_duration("--refusal-timeout", flags.refusal_timeout);
-  if (flags.max_connections == 0) throw std::invalid_argument("--max-connections: at least 1");
-  options.max_connections = flags.max_connections;
-  options.max_body = parse_size("--max-body", flags.max_body);
-  if (flags.max_in_flight == 0) throw std::invalid_argument("--max-in-flight: at least 1");
-  options.max_in_flight = flags.max_in_flight;
-  options.max_udp_calls = flags.max_udp_calls;
-  options.max_udp_bytes = parse_size("--max-udp-bytes", flags.max_udp_bytes);
-  options.max_udp_rate = flags.max_udp_rate;
-  options.max_udp_ratio = flags.max_udp_ratio;
-  options.threads = flags.threads;
-  if (!flags.durability.empty()) options.put_durability = durability_of(flags.durability);
-  options.dialect = find_dialect(flags.dialect);
-  if (!flags.users.empty()) {
-    if (options.dialect.login == Dialect::Login::none) {
-      throw std::invalid_argument("--users: the dialect \"" + options.dialect.name +
-                                  "\" has no login; set login.form in a dialect file, or use --dialect login");
+}
+
+void add_option(CLI::App& command, Given& given) {
+  const Setting& setting = *given.setting;
+  const std::string flag = setting.flag();
+  std::string help(setting.help);
+  if (!setting.unset.empty() && setting.unset != "none") help += " (default: " + std::string(setting.unset) + ")";
+  if (setting.type == SettingType::flag) {
+    const std::string names = setting.short_flag.empty() ? flag : flag + "," + std::string(setting.short_flag);
+    given.option = command.add_flag(names, given.on, help);
+  } else if (setting.type == SettingType::list) {
+    given.option = command.add_option(flag, given.list, help);
+    if (!setting.choices.empty()) given.option->delimiter(',');
+  } else {
+    given.option = command.add_option(flag, given.text, help);
+  }
+  if (setting.type != SettingType::flag) {
+    given.option->type_name(metavariable(setting));
+    if (setting.unset.empty()) given.option->default_str(setting.default_text());
+  }
+  given.option->envname(setting.variable());
+}
+
+bool on_command_line(const Setting& setting, std::span<char* const> arguments) {
+  const std::string flag = setting.flag();
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string_view argument) {
+    return argument == flag || argument.starts_with(flag + "=") ||
+           (!setting.short_flag.empty() && argument == setting.short_flag);
+  });
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+// What was set, from flags, else the environment, else the file of --config. CLI11 would prefer the file to the environment,
+// and does not tell where a value came from.
+ServerSettings settings_of(const std::vector<Given>& all, std::span<char* const> arguments) {
+  ServerSettings settings;
+  for (const Given& given : all) {
+    if (given.option->count() == 0) continue;
+    const Setting& setting = *given.setting;
+    const char* const variable = std::getenv(setting.variable().c_str());
+    if (on_command_line(setting, arguments)) {
+      set_text(settings, setting, given.texts(), SettingSource::flag);
+    } else if (variable != nullptr && *variable != '\0') {
+      const bool words = setting.type == SettingType::list && !setting.choices.empty();
+      const std::vector<std::string> texts = words ? split(variable) : std::vector<std::string>{variable};
+      set_text(settings, setting, texts, SettingSource::environment);
+    } else {
+      set_text(settings, setting, given.texts(), SettingSource::file);
     }
-    options.users = std::make_shared<const Users>(flags.users);
   }
-  if (flags.max_login_attempts == 0) throw std::invalid_argument("--max-login-attempts: at least 1");
-  options.max_login_attempts = flags.max_login_attempts;
-  options.max_login_delay = parse_duration("--max-login-delay", flags.max_login_delay);
-  if (flags.max_commands == 0) throw std::invalid_argument("--max-commands: at least 1");
-  options.max_commands = flags.max_commands;
-  options.commands = commands_of(flags);
-  options.max_connection_memory = parse_size("--max-connection-memory", flags.max_connection_memory);
-  if (!flags.max_memory.empty())
-    options.max_memory = std::max<std::uint64_t>(parse_size("--max-memory", flags.max_memory), 1);
-  options.min_body_rate = parse_size("--min-body-rate", flags.min_body_rate);
-  if (flags.peer_share < 1 || flags.peer_share > 100) {
-    throw std::invalid_argument("--peer-share: expected 1 .. 100 percent, got " + std::to_string(flags.peer_share));
-  }
-  options.peer_share = flags.peer_share;
-  return options;
+  return settings;
 }
 
 // As many descriptors as the system lets us have: a connection with an upload takes two.
@@ -155,7 +148,7 @@ void block_signals() {
 }
 
 std::string text_of(const Protocols& protocols) {
-  std::string text;
+  std::string text = {};
   const std::pair<bool, const char*> all[] = {
       {protocols.frames, "frames"}, {protocols.echo, "echo"}, {protocols.http, "http"}};
   for (const auto& [taken, name] : all) {
@@ -164,25 +157,25 @@ std::string text_of(const Protocols& protocols) {
   return text;
 }
 
-std::vector<Service> services_of(const ServeFlags& flags) {
+std::vector<Service> services_of(const ServerSettings& settings) {
   constexpr auto stream = Service::Kind::stream, datagram = Service::Kind::datagram;
   const Protocols echo_only{false, true, false};
   std::vector<Service> services;
-  for (const std::string& text : flags.listen) {
+  for (const std::string& text : settings.listen) {
     const std::optional<int> descriptor = descriptor_of(text);
-    services.push_back({stream, descriptor ? Endpoint() : Endpoint::parse(text), Protocols::named(flags.protocols),
+    services.push_back({stream, descriptor ? Endpoint() : Endpoint::parse(text), Protocols::named(settings.protocols),
                         descriptor.value_or(-1)});
   }
-  for (const std::string& text : flags.echo) services.push_back({stream, Endpoint::parse(text), echo_only});
-  for (const std::string& text : flags.udp) services.push_back({datagram, Endpoint::parse(text), {}});
-  if (flags.tutorial) {
+  for (const std::string& text : settings.echo) services.push_back({stream, Endpoint::parse(text), echo_only});
+  for (const std::string& text : settings.udp) services.push_back({datagram, Endpoint::parse(text), {}});
+  if (settings.tutorial) {
     const auto local = [](std::uint16_t port) { return Endpoint::parse("127.0.0.1:" + std::to_string(port)); };
     services.push_back({stream, local(8080), {true, true, false}});
     services.push_back({stream, local(8081), echo_only});
     services.push_back({datagram, local(8080), {}});
   }
   if (services.empty())
-    services.push_back({stream, Endpoint::parse("127.0.0.1:8080"), Protocols::named(flags.protocols)});
+    services.push_back({stream, Endpoint::parse("127.0.0.1:8080"), Protocols::named(settings.protocols)});
   return services;
 }
 
@@ -203,46 +196,45 @@ constexpr const char* tutorial_hints =
     "  framecall udp 127.0.0.1:8080 hello     one datagram, one reply (the UDP clients)\n"
     "Ctrl-C ends it.\n";
 
-int serve(const ServeFlags& flags) {
+int serve(const std::vector<Given>& given, std::span<char* const> arguments) {
+  ServerSettings settings;
   ServerOptions options;
-  FileStoreOptions file_options;
   std::vector<Service> services;
-  std::string root = flags.root;
   try {
-    options = options_of(flags);
-    file_options = file_options_of(flags);
-    services = services_of(flags);
+    settings = settings_of(given, arguments);
+    services = services_of(settings);
+    options = open_settings(settings);
   } catch (const std::invalid_argument& error) {
     complain(error.what());
     return usage_error;
   }
-  if (root.empty() && flags.tutorial) {
-    root = "received";
-    std::filesystem::create_directory(root);
+  if (settings.root.empty() && settings.tutorial) {
+    settings.root = "received";
+    std::filesystem::create_directory(settings.root);
   }
   try {
-    if (!root.empty()) options.files = std::make_shared<FileStore>(root, file_options);
+    options.files = open_root(settings);
   } catch (const std::system_error& error) {
     if (error.code() != std::errc::no_such_file_or_directory) throw;
-    complain("--root: " + root + " does not exist; make the folder first, with mkdir");
+    complain("--root: " + settings.root + " does not exist; make the folder first, with mkdir");
     return failed;
   }
   raise_descriptor_limit();
   block_signals();
-  ServerLog log(flags.quiet);
+  ServerLog log(settings.quiet);
   options.log = [&log](LogLevel level, std::string_view line) { log.write(level, line); };
   Server server(std::move(options));
   std::string lines;
   for (const Service& service : services) {
     std::optional<std::string> reply;
-    if (flags.udp_reply != "upper") reply = flags.udp_reply;
+    if (settings.udp_reply != "upper") reply = settings.udp_reply;
     const Endpoint bound = service.kind == Service::Kind::datagram ? server.listen_udp(service.endpoint, reply)
                            : service.descriptor >= 0               ? server.adopt(service.descriptor, service.protocols)
                                                                    : server.listen(service.endpoint, service.protocols);
-    lines += listening_line(service, bound, flags.udp_reply);
+    lines += listening_line(service, bound, settings.udp_reply);
   }
   std::fputs(lines.c_str(), stdout);  // the sockets listen: what connects from here on is served
-  if (flags.tutorial) std::printf(tutorial_hints, root.c_str());
+  if (settings.tutorial) std::printf(tutorial_hints, settings.root.c_str());
   std::fflush(stdout);
   server.run();
   return ok;
@@ -250,153 +242,28 @@ int serve(const ServeFlags& flags) {
 
 }  // namespace
 
-void add_serve(CLI::App& app, int& exit_code) {
-  const auto flags = std::make_shared<ServeFlags>();
+void add_serve(CLI::App& app, int& exit_code, std::span<char* const> arguments) {
   CLI::App* command = app.add_subcommand("serve", "Serve uploads, raw echo, datagrams, and the requests of a dialect");
   command->footer(
       "Examples: framecall serve --listen 0.0.0.0:8080 --root incoming\n"
       "          framecall serve --tutorial\n"
       "          framecall serve --listen 127.0.0.1:9000 --root files --dialect lesson-get\n"
-      "SIGTERM and SIGINT end it when the uploads under way are whole; a second one at once.");
-  command
-      ->add_option(
-          "--listen", flags->listen,
-          "HOST:PORT, [IPV6]:PORT, unix:PATH, or fd:N, a listening socket that came with the process (systemd); "
-          "may be repeated; port 0 picks one (default: 127.0.0.1:8080, "
-          "unless --echo or --udp is there)")
-      ->envname("FRAMECALL_LISTEN");
-  command
-      ->add_option("--protocols", flags->protocols,
-                   "What each --listen takes, told apart by the first bytes: frames, echo (raw bytes, sent back in "
-                   "upper case), http (GET /healthz)")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->envname("FRAMECALL_PROTOCOLS");
-  command->add_option("--echo", flags->echo, "HOST:PORT of a raw upper-case echo; may be repeated")
-      ->envname("FRAMECALL_ECHO");
-  command->add_option("--udp", flags->udp, "HOST:PORT of a UDP socket, one reply per datagram; may be repeated")
-      ->envname("FRAMECALL_UDP");
-  command->add_option("--udp-reply", flags->udp_reply, "upper: the datagram in upper case; else this text, always")
-      ->capture_default_str()
-      ->envname("FRAMECALL_UDP_REPLY");
-  command->add_flag("--tutorial", flags->tutorial,
-                    "TCP 8080 (frames and echo), TCP 8081 (echo) and UDP 8080 on 127.0.0.1, files into the folder "
-                    "received unless --root is given");
-  command->add_option("--root", flags->root, "The folder that receives the files; without it uploads are refused")
-      ->envname("FRAMECALL_ROOT");
-  command->add_option("--dialect", flags->dialect, "What is spoken: a name of framecall dialects, or a TOML file")
-      ->capture_default_str()
-      ->envname("FRAMECALL_DIALECT");
-  command->add_option("--users", flags->users, "Users for dialects with a login; see framecall passwd")
-      ->envname("FRAMECALL_USERS");
-  command->add_option("--commands", flags->commands, "A TOML file of commands for dialects that ask for some")
-      ->envname("FRAMECALL_COMMANDS");
-  command
-      ->add_option("--max-login-attempts", flags->max_login_attempts,
-                   "Failed logins of a connection, which is then closed")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_LOGIN_ATTEMPTS");
-  command
-      ->add_option("--max-login-delay", flags->max_login_delay,
-                   "Longest wait for the answer to a failed login, seconds; it grows with the failures of an address")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_LOGIN_DELAY");
-  command
-      ->add_option("--max-commands", flags->max_commands,
-                   "Programs of --commands that run at a time, half of them for one address")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_COMMANDS");
-  command->add_option("--command-timeout", flags->command_timeout, "A program that runs longer is killed, seconds")
-      ->capture_default_str()
-      ->envname("FRAMECALL_COMMAND_TIMEOUT");
-  command->add_option("--max-output", flags->max_output, "A program that writes more is killed, bytes")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_OUTPUT");
-  command
-      ->add_option("--durability", flags->durability,
-                   "none: leave it to the system; close: flush a file before it gets its name; full: its folder too "
-                   "(default: close, for file.put full)")
-      ->check(CLI::IsMember({"none", "close", "full"}))
-      ->envname("FRAMECALL_DURABILITY");
-  command->add_option("--max-header", flags->max_header, "Largest header, bytes")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_HEADER");
-  command->add_option("--max-file", flags->max_file, "Largest upload, bytes (default: no limit)")
-      ->envname("FRAMECALL_MAX_FILE");
-  command
-      ->add_option("--access", flags->access,
-                   "What peers may do with the files of the root: read, write, no-replace, no-remove")
-      ->delimiter(',')
-      ->capture_default_str()
-      ->envname("FRAMECALL_ACCESS");
-  command
-      ->add_option("--quota", flags->quota,
-                   "All files, parts and unfinished uploads of the root together, bytes (default: no limit)")
-      ->envname("FRAMECALL_QUOTA");
-  command->add_option("--max-body", flags->max_body, "Largest body of a call, bytes")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_BODY");
-  command
-      ->add_option("--max-connection-memory", flags->max_connection_memory,
-                   "Requests under way, unsent replies and parts of one connection, bytes; at least --max-body")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_CONNECTION_MEMORY");
-  command
-      ->add_option("--max-memory", flags->max_memory,
-                   "The same of all connections, bytes (default: a quarter of the machine's memory)")
-      ->envname("FRAMECALL_MAX_MEMORY");
-  command
-      ->add_option("--min-body-rate", flags->min_body_rate, "Slowest body of a call, bytes a second over 30 s; 0: any")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MIN_BODY_RATE");
-  command
-      ->add_option("--peer-share", flags->peer_share,
-                   "Most worker threads that one connection, or one address, may use at a time, percent")
-      ->capture_default_str()
-      ->envname("FRAMECALL_PEER_SHARE");
-  command->add_option("--max-in-flight", flags->max_in_flight, "Calls of a connection that wait for answers")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_IN_FLIGHT");
-  command
-      ->add_option("--max-udp-calls", flags->max_udp_calls, "Calls by datagram that wait for answers, per UDP socket")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_UDP_CALLS");
-  command->add_option("--max-udp-bytes", flags->max_udp_bytes, "Datagrams of those calls together, bytes")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_UDP_BYTES");
-  command
-      ->add_option("--max-udp-rate", flags->max_udp_rate,
-                   "Datagrams a second from one address; more are dropped; 0: no limit")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_UDP_RATE");
-  command
-      ->add_option("--max-udp-ratio", flags->max_udp_ratio,
-                   "An answer by datagram has at most this many times the bytes of its request; 0: no limit")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_UDP_RATIO");
-  command->add_option("--max-connections", flags->max_connections, "Connections at a time")
-      ->capture_default_str()
-      ->envname("FRAMECALL_MAX_CONNECTIONS");
-  command->add_option("--header-timeout", flags->header_timeout, "From the first byte of a head to its last, seconds")
-      ->capture_default_str()
-      ->envname("FRAMECALL_HEADER_TIMEOUT");
-  command->add_option("--idle-timeout", flags->idle_timeout, "Without progress on a connection, seconds; 0: never")
-      ->capture_default_str()
-      ->envname("FRAMECALL_IDLE_TIMEOUT");
-  command->add_option("--drain-timeout", flags->drain_timeout, "For the uploads under way when the end comes, seconds")
-      ->capture_default_str()
-      ->envname("FRAMECALL_DRAIN_TIMEOUT");
-  command->add_option("--refusal-bytes", flags->refusal_bytes, "Read of a refused sender, so that it learns why, bytes")
-      ->capture_default_str()
-      ->envname("FRAMECALL_REFUSAL_BYTES");
-  command->add_option("--refusal-timeout", flags->refusal_timeout, "For a refused sender to read why, seconds")
-      ->capture_default_str()
-      ->envname("FRAMECALL_REFUSAL_TIMEOUT");
-  command->add_option("--threads", flags->threads, "Event loops; 0: one per processor")
-      ->capture_default_str()
-      ->envname("FRAMECALL_THREADS");
-  command->add_flag("--quiet,-q", flags->quiet, "Log warnings and errors only");
-  command->callback([flags, &exit_code] { exit_code = serve(*flags); });
+      "BYTES: 64, 64K, 1.5M, 2G. SECONDS: 10, 0.5, 500ms, 2min, 1h.\n"
+      "SIGTERM and SIGINT shut the server down when the uploads under way are complete; a second one does so at once.");
+  const auto given = std::make_shared<std::vector<Given>>();
+  for (const Setting& setting : server_settings()) {
+    if (setting.serve) given->push_back({&setting});
+  }
+  for (Given& one : *given) add_option(*command, one);  // CLI11 keeps pointers into the vector, which grows no more
+  const auto describe = std::make_shared<bool>(false);
+  command->add_flag("--settings", *describe, "Print the table of settings as JSON")->group("");
+  command->callback([given, describe, arguments, &exit_code] {
+    if (!*describe) {
+      exit_code = serve(*given, arguments);
+      return;
+    }
+    exit_code = std::puts(settings_json().c_str()) >= 0 && std::fflush(stdout) == 0 ? ok : failed;
+  });
 }
 
 }  // namespace framecall::cli

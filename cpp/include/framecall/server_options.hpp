@@ -39,7 +39,8 @@ struct Batch {
   virtual void leave() = 0;
 };
 
-/// Every limit of PROTOCOL.md, section 6. The flags of `framecall serve` have the same names and defaults.
+/// The limits of a server. docs/SETTINGS.md lists them with their ranges, and the flags of `framecall serve`; a limit that is
+/// added here gets a row in server/operate/settings.cpp.
 struct ServerOptions {
   std::shared_ptr<FileStore> files;  ///< takes the uploads; null: they are refused, file.put and its like too
   /// Files of programs, and folders that code is loaded from: the log warns of a root that is one, or holds one. The running

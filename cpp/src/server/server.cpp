@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "framecall/detail/setting_values.hpp"
 #include "framecall/error.hpp"
 #include "net/sockets.hpp"
 #include "server/connection.hpp"
@@ -33,7 +34,8 @@ constexpr std::size_t spare_descriptors = 64;  // for listeners, folders, and wh
 constexpr std::size_t refused_at_once = 64;    // above max_connections; more are closed without a word
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 
-ServerOptions checked(ServerOptions options) {
+ServerOptions checked(ServerOptions given) {
+  ServerOptions options = check_limits(std::move(given));
   const Dialect& dialect = options.dialect;
   if (options.users && dialect.login == Dialect::Login::none) {
     throw std::invalid_argument("ServerOptions::users: the dialect \"" + dialect.name +
@@ -52,10 +54,6 @@ ServerOptions checked(ServerOptions options) {
   if (!options.router) options.router = std::make_shared<const Router>();
   if (options.router->has_batch_methods() && !options.batch) {
     throw std::invalid_argument("ServerOptions::batch: methods of Router::on_batch() need one");
-  }
-  if (options.peer_share < 1 || options.peer_share > 100) {
-    throw std::invalid_argument("ServerOptions::peer_share: expected 1 .. 100 percent, got " +
-                                std::to_string(options.peer_share));
   }
   if (options.max_memory == 0) options.max_memory = default_max_memory();
   options.max_connection_memory = std::max(options.max_connection_memory, options.max_body);

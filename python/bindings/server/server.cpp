@@ -2,15 +2,15 @@
 
 #include <pybind11/stl.h>
 
-#include <chrono>
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "client/client.hpp"
+#include "framecall/detail/file_store.hpp"
+#include "framecall/detail/setting_values.hpp"
 #include "framecall/server.hpp"
-#include "framecall/wire/frame.hpp"
 #include "server/handlers.hpp"
 #include "types/gil.hpp"
 #include "types/translated.hpp"
@@ -23,13 +23,15 @@ namespace py = pybind11;
 // The server and the Python functions that answer its calls. framecall.Server has one.
 class PythonServer {
  public:
-  PythonServer(const py::dict& limits, std::size_t handler_threads)
+  PythonServer(const py::dict& values, const std::vector<std::string>& programs)
       : router_(std::make_shared<Router>()), handlers_(std::make_shared<Handlers>()) {
-    ServerOptions options;
-    set_limits(options, limits);
+    const ServerSettings settings = settings_of(values);
+    protocols_ = Protocols::named(settings.protocols);
+    ServerOptions options = open_settings(settings);
+    options.files = open_root(settings);
+    options.programs.assign(programs.begin(), programs.end());
     options.router = router_;
     options.batch = handlers_;
-    options.batch_threads = handler_threads;
     options.log = [handlers = handlers_.get()](LogLevel level, std::string_view line) {
       handlers->log_later(level, line);
     };
@@ -38,8 +40,8 @@ class PythonServer {
   ~PythonServer() { stop(); }
   PythonServer(const PythonServer&) = delete;
 
-  std::string listen(const std::string& address, const std::vector<std::string>& protocols) {
-    return server().listen(Endpoint::parse(address), Protocols::named(protocols)).to_string();
+  std::string listen(const std::string& address) {
+    return server().listen(Endpoint::parse(address), protocols_).to_string();
   }
   std::string listen_udp(const std::string& address, const std::optional<std::string>& reply) {
     return server().listen_udp(Endpoint::parse(address), reply).to_string();
@@ -76,10 +78,11 @@ class PythonServer {
   }
 
  private:
-  static void set_limits(ServerOptions& options, const py::dict& limits);
+  static ServerSettings settings_of(const py::dict& values);
 
   std::shared_ptr<Router> router_;
   std::shared_ptr<Handlers> handlers_;
+  Protocols protocols_;
   Server& server() {
     if (!server_) raise(PyExc_ValueError, "this Server has ended");
     return *server_;
@@ -88,63 +91,63 @@ class PythonServer {
   std::unique_ptr<Server> server_;  // none: it has ended, or was left to the parent of this process
 };
 
-// `limits` have the names of ServerOptions, and the flags of `framecall serve`; what is None is left as it is.
-void PythonServer::set_limits(ServerOptions& options, const py::dict& limits) {
-  const auto get = [&](const char* name) { return limits.contains(name) ? py::object(limits[name]) : py::none(); };
-  const auto size = [&](const char* name, auto& value, std::uint64_t least, std::uint64_t most = INT64_MAX) {
-    const py::object given = get(name);
-    if (given.is_none()) return;
-    const Ref index = own(PyNumber_Index(given.ptr()));
-    most = std::min<std::uint64_t>(std::numeric_limits<std::decay_t<decltype(value)>>::max(), most);
-    int overflow = 0;
-    const long long number = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
-    if (overflow != 0 || number < static_cast<long long>(least) || static_cast<std::uint64_t>(number) > most) {
-      raise(PyExc_ValueError, "%s: %llu .. %llu, not %S", name, static_cast<unsigned long long>(least),
-            static_cast<unsigned long long>(most), index.get());
+std::uint64_t to_number(const Setting& setting, PyObject* value) {
+  const Ref index = own(PyNumber_Index(value));
+  int overflow = 0;
+  const long long number = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
+  if (number == -1 && overflow == 0 && PyErr_Occurred() != nullptr) throw PyError();
+  if (overflow != 0 || number < 0) {
+    refuse_value(setting, SettingSource::keyword, py::str(py::handle(index.get())).cast<std::string>());
+  }
+  return static_cast<std::uint64_t>(number);
+}
+
+std::uint64_t to_milliseconds(const Setting& setting, PyObject* value) {
+  const double seconds = PyFloat_AsDouble(value);
+  if (seconds == -1 && PyErr_Occurred() != nullptr) throw PyError();
+  if (!(seconds >= 0 && seconds <= 1e9)) {
+    refuse_value(setting, SettingSource::keyword, py::repr(value).cast<std::string>());
+  }
+  return static_cast<std::uint64_t>(std::ceil(seconds * 1000));
+}
+
+std::string to_text(const Setting& setting, const py::handle& value) {
+  if (setting.type != SettingType::path) return value.cast<std::string>();
+  PyObject* bytes = nullptr;
+  if (PyUnicode_FSConverter(value.ptr(), &bytes) == 0) throw PyError();
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+SettingValue to_value(const Setting& setting, const py::handle& value) {
+  switch (setting.type) {
+    case SettingType::bytes:
+    case SettingType::count:
+    case SettingType::percent: return to_number(setting, value.ptr());
+    case SettingType::seconds: return to_milliseconds(setting, value.ptr());
+    case SettingType::text:
+    case SettingType::path: return to_text(setting, value);
+    case SettingType::list:
+      if (py::isinstance<py::str>(value)) return std::vector<std::string>{value.cast<std::string>()};
+      return py::list(py::reinterpret_borrow<py::object>(value)).cast<std::vector<std::string>>();
+    case SettingType::flag: return value.cast<bool>();
+  }
+  return {};
+}
+
+// `values`: keywords of framecall.Server; None is the default.
+ServerSettings PythonServer::settings_of(const py::dict& values) {
+  ServerSettings settings;
+  for (const auto& [key, value] : values) {
+    const auto name = key.cast<std::string>();
+    const Setting* const setting = find_setting(name);
+    if (setting == nullptr || !setting->python) raise(PyExc_TypeError, "there is no setting %R", key.ptr());
+    if (!value.is_none()) {
+      set_value(settings, *setting, to_value(*setting, value), SettingSource::keyword);
+    } else if (setting->python_default) {
+      setting->set(settings, *setting->python_default);
     }
-    value = static_cast<std::decay_t<decltype(value)>>(number);
-  };
-  const auto duration = [&](const char* name, std::chrono::milliseconds& value) {
-    const py::object given = get(name);
-    if (!given.is_none()) value = to_timeout(given.ptr());
-  };
-  const py::object root = get("root"), durability = get("durability");
-  FileStoreOptions files;
-  if (!durability.is_none()) {
-    const auto name = durability.cast<std::string>();
-    if (name != "none" && name != "close" && name != "full") {
-      raise(PyExc_ValueError, "durability: none, close, full, not %R", durability.ptr());
-    }
-    files.durability = name == "none" ? Durability::none : name == "close" ? Durability::close : Durability::full;
-    options.put_durability = files.durability;
   }
-  if (const py::object access = get("access"); !access.is_none()) {
-    files.access = Access::named(access.cast<std::vector<std::string>>());
-  }
-  size("quota", files.quota, 0);
-  if (const py::object programs = get("programs"); !programs.is_none()) {
-    for (const std::string& program : programs.cast<std::vector<std::string>>()) options.programs.emplace_back(program);
-  }
-  if (!root.is_none()) options.files = std::make_shared<FileStore>(root.cast<std::string>(), files);
-  size("threads", options.threads, 1);
-  size("max_header", options.max_header, 2, largest_max_header_size);
-  size("max_body", options.max_body, 0);
-  size("max_in_flight", options.max_in_flight, 1);
-  size("max_streams", options.max_streams, 1);
-  size("stream_threads", options.stream_threads, 1);
-  size("max_connection_memory", options.max_connection_memory, 1);
-  size("max_memory", options.max_memory, 1);
-  size("min_body_rate", options.min_body_rate, 0);
-  size("peer_share", options.peer_share, 1);
-  size("max_file", options.max_file, 0);
-  size("max_connections", options.max_connections, 1);
-  size("max_udp_calls", options.max_udp_calls, 0);
-  size("max_udp_bytes", options.max_udp_bytes, 0);
-  size("max_udp_rate", options.max_udp_rate, 0);
-  size("max_udp_ratio", options.max_udp_ratio, 0);
-  duration("header_timeout", options.header_timeout);
-  duration("idle_timeout", options.idle_timeout);
-  duration("drain_timeout", options.drain_timeout);
+  return settings;
 }
 
 Handler::Body body_kind(const std::string& name) {
@@ -200,11 +203,12 @@ auto member(Result (PythonServer::*function)(Arguments...)) {
 
 void add_server(py::module_& module) {
   add_handler_types(module.ptr());
+  module.def("settings_json", [] { return translated([] { return settings_json(); }); });
   py::class_<PythonServer>(module, "Server")
-      .def(py::init([](const py::dict& limits, std::size_t handler_threads) {
-             return translated([&] { return std::make_unique<PythonServer>(limits, handler_threads); });
+      .def(py::init([](const py::dict& settings, const std::vector<std::string>& programs) {
+             return translated([&] { return std::make_unique<PythonServer>(settings, programs); });
            }),
-           py::arg("limits"), py::arg("handler_threads"))
+           py::arg("settings"), py::arg("programs"))
       .def("listen", member(&PythonServer::listen))
       .def("listen_udp", member(&PythonServer::listen_udp))
       .def("add", member(&PythonServer::add))

@@ -10,7 +10,6 @@ import functools
 import inspect
 import logging
 import os
-import resource
 import signal
 import sys
 import threading
@@ -26,7 +25,9 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Protocol = Literal["frames", "echo", "http"]
 _Access = Literal["read", "write", "no-replace", "no-remove"]
+_Durability = Literal["none", "close", "full"]
 
+_NOT_SETTINGS = ("self", "address", "loop_factory", "debug")  # parameters of Server
 _logger = logging.getLogger("framecall")
 _LEVELS = (logging.INFO, logging.WARNING, logging.ERROR)
 _running: set[Server] = set()  # what a running server uses has to stay, whoever has forgotten it
@@ -38,19 +39,17 @@ class Server:
 
     `address` is "HOST:PORT", "[IPV6]:PORT" or "unix:PATH"; port 0 picks one, `.address` tells which. Bound at once, so that
     errors show here: OSError for an address that cannot be bound and a folder that cannot be written to, ValueError for what
-    is no address and for limits out of range.
+    is no address and for settings out of range.
 
     Methods are functions with a decorator. A `def` runs on one of `handler_threads` threads, an `async def` on an asyncio
     loop: the running one in `async with server`, else one of the server's own, made by `loop_factory`. Generators of either
     kind stream. Pings, health, rpc.discover and files are answered by C++ threads (`threads` event loops; more than one helps
     with files), which never wait for Python.
 
-    `root`: the folder for uploads and file methods; without one they are refused. It should be a folder of its own: whoever may
-    write to a folder that code is loaded from can run code. `access`: what peers may do there, any of "read", "write",
-    "no-replace", "no-remove"; None: everything. `quota`: bytes of all files, parts and unfinished uploads. `protocols` are told apart by a
-    connection's first bytes: frames, echo (raw bytes, sent back in ASCII upper case), http (GET /healthz). `debug`: errors
-    carry the traceback of the handler, for development. The other limits are those of `framecall serve`, sizes in bytes,
-    times in seconds; None: its defaults. Logs to logging.getLogger("framecall"). All methods may be called from any thread.
+    The other keywords are the settings of `framecall serve`; docs/SETTINGS.md describes them. Sizes are in bytes, times in
+    seconds; None is the default. `root`: the folder for uploads and file methods; without one they are refused. It should be a
+    folder of its own: a peer that may write to a folder that code is loaded from can run code. `debug`: errors carry the
+    traceback of the handler, for development. Logs to logging.getLogger("framecall"). All methods may be called from any thread.
 
     >>> server = framecall.Server("127.0.0.1:0")
     >>> @server.method
@@ -71,64 +70,51 @@ class Server:
         self,
         address: str = "127.0.0.1:8080",
         *,
-        root: str | os.PathLike[str] | None = None,
-        protocols: Sequence[_Protocol] = ("frames",),
-        threads: int = 1,
-        handler_threads: int = 16,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
         debug: bool = False,
-        access: Sequence[_Access] | None = None,
-        durability: Literal["none", "close", "full"] | None = None,
-        max_header: int | None = None,
-        max_body: int | None = None,
-        max_in_flight: int | None = None,
-        max_streams: int | None = None,
-        stream_threads: int | None = None,
-        max_connection_memory: int | None = None,
-        max_memory: int | None = None,
-        min_body_rate: int | None = None,
-        peer_share: int | None = None,
-        max_file: int | None = None,
+        # The settings table's, written by `./dev settings`.
+        protocols: Sequence[_Protocol] = ("frames",),
+        root: str | os.PathLike[str] | None = None,
+        access: Sequence[_Access] = ("read", "write"),
         quota: int | None = None,
-        max_connections: int | None = None,
-        max_udp_calls: int | None = None,
-        max_udp_bytes: int | None = None,
-        max_udp_rate: int | None = None,
-        max_udp_ratio: int | None = None,
-        header_timeout: float | None = None,
-        idle_timeout: float | None = None,
-        drain_timeout: float | None = None,
+        durability: _Durability | None = None,
+        dialect: str | os.PathLike[str] = "default",
+        users: str | os.PathLike[str] | None = None,
+        max_login_attempts: int = 5,
+        max_login_delay: float = 5.0,
+        commands: str | os.PathLike[str] | None = None,
+        max_commands: int = 32,
+        command_timeout: float = 30.0,
+        max_output: int = 16 << 20,
+        max_header: int = 1 << 20,
+        max_body: int = 64 << 20,
+        max_file: int | None = None,
+        max_in_flight: int = 128,
+        max_streams: int = 1000,
+        max_connections: int = 10000,
+        max_connection_memory: int = 64 << 20,
+        max_memory: int | None = None,
+        min_body_rate: int = 1 << 10,
+        body_window: float = 30.0,
+        peer_share: int = 50,
+        max_udp_calls: int = 1024,
+        max_udp_bytes: int = 16 << 20,
+        max_udp_rate: int = 1000,
+        max_udp_ratio: int = 3,
+        header_timeout: float = 10.0,
+        idle_timeout: float = 600.0,
+        drain_timeout: float = 25.0,
+        refusal_bytes: int = 64 << 20,
+        refusal_timeout: float = 5.0,
+        threads: int = 1,
+        pool_threads: int = 16,
+        stream_threads: int = 64,
+        handler_threads: int = 16,
+        # The end of them.
     ) -> None:
-        if handler_threads < 1:
-            raise ValueError(f"handler_threads: at least 1, not {handler_threads}")
-        limits = {
-            "root": None if root is None else os.fspath(root),
-            "access": None if access is None else [access] if isinstance(access, str) else list(access),
-            "programs": _programs(),
-            "durability": durability,
-            "threads": threads,
-            "max_header": max_header,
-            "max_body": max_body,
-            "max_in_flight": max_in_flight,
-            "max_streams": max_streams,
-            "stream_threads": stream_threads,
-            "max_connection_memory": max_connection_memory,
-            "max_memory": max_memory,
-            "min_body_rate": min_body_rate,
-            "peer_share": peer_share,
-            "max_file": max_file,
-            "quota": quota,
-            "max_connections": _most_connections() if max_connections is None else max_connections,
-            "max_udp_calls": max_udp_calls,
-            "max_udp_bytes": max_udp_bytes,
-            "max_udp_rate": max_udp_rate,
-            "max_udp_ratio": max_udp_ratio,
-            "header_timeout": header_timeout,
-            "idle_timeout": idle_timeout,
-            "drain_timeout": drain_timeout,
-        }
-        self._server = _core.Server(limits, handler_threads)
-        self._address = self._server.listen(address, list(protocols))
+        settings = {name: value for name, value in locals().items() if name not in _NOT_SETTINGS}
+        self._server = _core.Server(settings, _programs())
+        self._address = self._server.listen(address)
         self._debug = debug
         self._loop_factory = loop_factory or asyncio.new_event_loop
         self._descriptions: list[dict[str, Any]] = []  # C++ uses what is in them
@@ -389,12 +375,6 @@ def _programs() -> list[str]:
     """What runs, and the folders that it loads code from: the log warns of a root that is one of them."""
     main = getattr(sys.modules.get("__main__"), "__file__", None)
     return [os.path.abspath(path) for path in ([main] if main else []) + [path or "." for path in sys.path]]
-
-
-def _most_connections() -> int:
-    """The default, without the warning that a number asked for is above what the limit of descriptors allows."""
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 10000 if most == resource.RLIM_INFINITY else max(min(10000, (most - 64) // 2), 1)
 
 
 def _log_signal(number: int, frame: object) -> None:
