@@ -97,7 +97,6 @@ class Connection final : public SessionPort {
   ConnectionClocks clocks_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Session> former_;         // that has handed over in this turn
-  std::shared_ptr<SessionPort> paused_;     // lives until it goes on
   std::uint64_t discarded_ = 0;             // bytes
   std::uint64_t accounted_ = 0;             // bytes of the server's memory that are in use here
   bool reading_ = false, writing_ = false;  // a wait is out
