@@ -45,8 +45,15 @@ void write_body_size(std::string& out, std::uint64_t size) {
   write_integer(out, size);
 }
 
+// What stands between the braces of an object; empty if it has no members.
+std::string_view members_of(std::string_view object) {
+  if (object.size() < 2) return {};
+  const std::string_view members = object.substr(1, object.size() - 2);
+  return members.find_first_not_of(" \t\r\n") == std::string_view::npos ? std::string_view() : members;
+}
+
 void write_layout(std::string& out, std::string_view layout) {
-  if (layout.size() > 2) out.append(", ").append(layout.substr(1, layout.size() - 2));
+  if (const std::string_view members = members_of(layout); !members.empty()) out.append(", ").append(members);
 }
 
 // `closing` adds the hint of HTTP/1.1: whatever the handler says about the connection, the server knows better.
@@ -55,10 +62,10 @@ void write_metadata(std::string& out, std::string_view metadata, bool closing) {
   out += ", \"metadata\": ";
   if (!closing) {
     out += metadata;
-  } else if (metadata.size() <= 2) {
+  } else if (const std::string_view members = members_of(metadata); members.empty()) {
     out += "{\"connection\": \"close\"}";
   } else {
-    out.append(metadata.substr(0, metadata.size() - 1)).append(", \"connection\": \"close\"}");
+    out.append("{").append(members).append(", \"connection\": \"close\"}");
   }
 }
 
@@ -299,7 +306,7 @@ void write_error(std::string& out, std::string_view id, std::int64_t code, std::
   write_string(out, message);
   if (!status.empty()) {
     out.append(", \"data\": {\"status\": \"").append(status).append("\"");
-    if (data.size() > 2) out.append(", ").append(data.substr(1, data.size() - 2));
+    if (const std::string_view members = members_of(data); !members.empty()) out.append(", ").append(members);
     out += '}';
   } else if (!data.empty()) {
     out.append(", \"data\": ").append(data);
