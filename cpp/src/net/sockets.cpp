@@ -155,8 +155,10 @@ void set_no_delay(int socket) {
 }
 
 void set_blocking(int socket, std::chrono::milliseconds slice) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(slice);  // the system refuses a million microseconds
   timeval time{};
-  time.tv_usec = static_cast<suseconds_t>(std::chrono::microseconds(slice).count());
+  time.tv_sec = static_cast<time_t>(seconds.count());
+  time.tv_usec = static_cast<suseconds_t>(std::chrono::microseconds(slice - seconds).count());
   ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
   ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) & ~O_NONBLOCK);

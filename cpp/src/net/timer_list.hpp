@@ -45,7 +45,9 @@ class TimerList {
  public:
   using Hook = TimerHook<Owner>;
   TimerList() { root_.previous_ = root_.next_ = &root_; }
-  ~TimerList() { root_.next_ = nullptr; }
+  ~TimerList() {
+    while (!empty()) root_.next_->unlink();
+  }
 
   void set_duration(std::chrono::milliseconds duration) { duration_ = duration.count(); }
   /// (Re)starts the hook's time.

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -85,6 +87,35 @@ TEST(ByteStream, a_lost_peer_is_an_error_and_no_signal) {
   EXPECT_EQ(errno, EPIPE) << "kept over the signal mask";
   ::close(file);
   EXPECT_EQ(stream.read(block, sizeof block), 0);
+}
+
+bool pipe_signal_pending() {
+  sigset_t pending;
+  ::sigpending(&pending);
+  return ::sigismember(&pending, SIGPIPE) == 1;
+}
+
+TEST(ByteStream, a_signal_that_the_program_waits_for_stays_pending) {
+  const TemporaryFolder folder;
+  make_file(folder / "a", "0123456789");
+  Pair pair;
+  PlainStream stream(pair.ends[0]);
+  pair.close_peer();
+  const int file = ::open((folder / "a").c_str(), O_RDONLY | O_CLOEXEC);
+  off_t offset = 0;
+  sigset_t pipe, before;
+  ::sigemptyset(&pipe);
+  ::sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  EXPECT_EQ(stream.write_file(file, offset, 10), -1);
+  EXPECT_FALSE(pipe_signal_pending()) << "its own is taken away";
+  ::raise(SIGPIPE);
+  EXPECT_EQ(stream.write_file(file, offset, 10), -1);
+  EXPECT_TRUE(pipe_signal_pending());
+  const timespec at_once{};
+  EXPECT_EQ(::sigtimedwait(&pipe, nullptr, &at_once), SIGPIPE);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::close(file);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <string>
 #include <thread>
 
-#include "net/sockets.hpp"
 #include "support/serving.hpp"
 
 namespace framecall::isolation_test {
@@ -121,15 +120,6 @@ TEST(Isolation, calls_of_a_connection_that_is_gone_are_dropped) {
   gate.open();
   EXPECT_EQ(server.talk(call(9, "wait", body)), result("9", "null"));
   EXPECT_LE(ran, 6);
-}
-
-TEST(Isolation, a_network_of_ipv6_has_one_share) {
-  EXPECT_EQ(peer_network("192.0.2.7:4000"), "192.0.2.7");
-  EXPECT_EQ(peer_network("[2001:db8:1:2:3:4:5:6]:4000"), "[2001:db8:1:2::]/64");
-  EXPECT_EQ(peer_network("[2001:db8:1:2::9]:4001"), "[2001:db8:1:2::]/64");
-  EXPECT_EQ(peer_network("[::ffff:192.0.2.7]:4000"), "[::ffff:192.0.2.7]");
-  EXPECT_EQ(peer_network("[::1]:4000"), "[::1]");
-  EXPECT_EQ(peer_network("unix"), "unix");
 }
 
 TEST(Isolation, one_connection_has_half_of_the_threads) {
