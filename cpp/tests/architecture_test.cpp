@@ -237,6 +237,88 @@ TEST(Architecture, a_public_header_is_short_and_included_once) {
   }
 }
 
+// Files of cpp/src by folder and name, without what is behind the last dot: "net/sockets".
+std::set<std::string> modules() {
+  std::set<std::string> all;
+  for (const fs::path& file : sources_in("cpp/src")) {
+    all.insert(fs::relative(file, root / "cpp/src").replace_extension().generic_string());
+  }
+  return all;
+}
+
+// The three lists below only get shorter: who tests a module, or shortens a file or a class, removes its entry.
+TEST(Architecture, every_module_has_a_test_of_its_own_name) {
+  const std::set<std::string> without_test = {
+      "client/async_connection",   "client/blocking_connection", "client/connection_pool",
+      "client/dialect_connection", "server/connection",          "server/connection_clocks",
+      "server/event_loop",         "server/loop_resources",      "server/methods/file_methods",
+      "server/sessions/session",   "wire/reply_decoder",         "wire/request_encoder",
+  };
+  std::set<std::string> found;
+  for (const std::string& module : modules()) {
+    if (!fs::exists(root / "cpp/tests" / (module + "_test.cpp"))) found.insert(module);
+  }
+  EXPECT_EQ(found, without_test);
+}
+
+TEST(Architecture, no_file_is_longer_than_450_lines) {
+  const std::set<std::string> too_long = {
+      "client/dialect_connection.cpp", "client/file_client.cpp", "server/sessions/call_session.cpp",
+      "wire/dialect_file.cpp",         "wire/frame.cpp",
+  };
+  std::set<std::string> found;
+  for (const fs::path& file : sources_in("cpp/src")) {
+    std::ifstream stream(file);
+    std::size_t count = 0;
+    for (std::string line; std::getline(stream, line);) ++count;
+    if (count > 450) found.insert(fs::relative(file, root / "cpp/src").generic_string());
+  }
+  EXPECT_EQ(found, too_long);
+}
+
+// The public functions of each class of a header, read off its indentation: a declaration begins behind two blanks, and is
+// continued behind more.
+std::map<std::string, std::size_t> public_functions_in(const fs::path& header) {
+  std::map<std::string, std::size_t> counts;
+  std::ifstream stream(header);
+  std::string name;
+  bool open = false;
+  for (std::string line; std::getline(stream, line);) {
+    const bool is_class = line.starts_with("class "), is_struct = line.starts_with("struct ");
+    if ((is_class || is_struct) && line.ends_with('{')) {
+      std::istringstream words(line);
+      words >> name >> name;
+      open = is_struct;
+    } else if (line.starts_with('}')) {
+      name.clear();
+    } else if (line.starts_with(" public:") || line.starts_with(" private:") || line.starts_with(" protected:")) {
+      open = line.starts_with(" public:");
+    } else if (!name.empty() && open && line.size() > 2 && line.starts_with("  ") && line[2] != ' ' && line[2] != '/') {
+      const std::string before = line.substr(0, line.find('('));
+      const bool declares = before.size() < line.size() &&
+                            (before.find('=') == std::string::npos || before.find("operator") != std::string::npos);
+      if (declares && !line.starts_with("  using ") && !line.starts_with("  friend ")) ++counts[name];
+    }
+  }
+  return counts;
+}
+
+TEST(Architecture, no_class_has_more_than_20_public_functions) {
+  const std::set<std::string> too_large = {"Decoder",    "EventLoop", "FrameSession",
+                                           "PeerStream", "Session",   "SessionPort"};
+  std::set<std::string> found;
+  std::size_t all = 0;
+  for (const fs::path& file : library_sources()) {
+    if (file.extension() != ".hpp") continue;
+    for (const auto& [name, count] : public_functions_in(file)) {
+      all += count;
+      if (count > 20) found.insert(name);
+    }
+  }
+  EXPECT_EQ(found, too_large);
+  EXPECT_GT(all, 300u) << "they are not found any more";
+}
+
 TEST(Architecture, no_module_is_named_after_nothing) {
   for (const std::string folder : {"cpp/include/framecall", "cpp/src", "cpp/cli", "python/bindings"}) {
     for (const fs::path& file : sources_in(folder)) {
