@@ -652,6 +652,25 @@ def test_a_traceback_only_for_development():
     )
 
 
+def test_a_built_in_is_replaced_by_name_only(tmp_path):
+    server = framecall.Server("127.0.0.1:0", root=tmp_path)
+
+    @server.method("rpc.health", replace_builtin=True)
+    def health():
+        return "mine"
+
+    @server.handler("file.put", replace_builtin=True)
+    def put(request):
+        return len(request.body)
+
+    with pytest.raises(ValueError, match="cannot be replaced: no built-in method has this name"):
+        server.method("rpc.mine", replace_builtin=True)(health)
+    with server, framecall.Client(server.address) as client:
+        assert client.call("rpc.health") == "mine"
+        assert client.call("file.put", body=b"four") == 4
+        assert client.call("rpc.ping") == "pong"
+
+
 def test_misuse():
     server = framecall.Server("127.0.0.1:0")
     with pytest.raises(TypeError, match="must be a function"):

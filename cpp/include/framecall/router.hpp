@@ -28,11 +28,10 @@ namespace framecall {
 ///     router->on_stream("count", [](Request&, Stream& stream) { ...; return Response(); });
 class Router {
  public:
-  /// Takes calls of `name`. A function of plain parameters gets them unpacked: from an array by place, from an object by
-  /// `names`; what does not fit is answered with -32602 that says which, what was expected and what came. A function of
-  /// `Request&` gets the call. Its result becomes the reply's: a Response, or a value. Whatever it throws is answered:
-  /// CallError with its code, everything else with -32603. A second method of a name replaces the first. Names that begin with
-  /// `rpc.` or `file.` belong to the protocol: std::invalid_argument.
+  /// Registers `function` as the method `name`. A function of plain parameters gets them from an array by place, from an object
+  /// by `names`; -32602 answers a call that does not fit. A function of `Request&` gets the call. The result becomes the reply:
+  /// a Response, or a value. An exception is answered: CallError with its code, any other with -32603. A second method of a name
+  /// replaces the first. Throws std::invalid_argument for names that begin with `rpc.` or `file.`, see replace_builtin().
   template <class Function>
   Method& on(std::string name, Function function) {
     return add(std::move(name), {}, std::move(function), Method::Where::loop);
@@ -41,7 +40,7 @@ class Router {
   Method& on(std::string name, std::vector<std::string> names, Function function) {
     return add(std::move(name), std::move(names), std::move(function), Method::Where::loop);
   }
-  /// The same on a thread of the pool, for functions that wait or compute for long.
+  /// The same for functions that wait or compute for long. They run on a thread of the pool.
   template <class Function>
   Method& on_pool(std::string name, Function function) {
     return add(std::move(name), {}, std::move(function), Method::Where::pool);
@@ -50,24 +49,27 @@ class Router {
   Method& on_pool(std::string name, std::vector<std::string> names, Function function) {
     return add(std::move(name), std::move(names), std::move(function), Method::Where::pool);
   }
-  /// For functions that answer later: they are called on the event loop, and must not wait there.
+  /// Registers a function that answers later. It is called on the event loop, and must not wait there.
   Method& on_later(std::string name, std::function<void(Request, Responder)> function);
-  /// The same, called with the lock of ServerOptions::batch, where they may wait.
+  /// The same, called with the lock of ServerOptions::batch, where it may wait.
   Method& on_batch(std::string name, std::function<void(Request, Responder)> function);
-  /// For functions that read or write parts, on a thread of their own (ServerOptions::stream_threads). And those that do it
-  /// later, from an event loop of theirs.
+  /// Registers a function that reads or writes parts: on one of ServerOptions::stream_threads, or later, as with on_later().
   Method& on_stream(std::string name, std::function<Response(Request&, Stream&)> function);
   Method& on_stream_later(std::string name, std::function<void(Request, Responder, std::shared_ptr<Stream>)> function);
 
+  /// Permits a method of yours to replace the built-in `name`, such as "rpc.health". Register it afterwards. Throws
+  /// std::invalid_argument if there is no such built-in.
+  void replace_builtin(std::string_view name);
+
   const Method* find(std::string_view name) const;
-  /// Some method runs on the pool; on a thread for a stream.
   bool has_pool_methods() const;
   bool has_stream_methods() const;
   bool has_batch_methods() const;
-  /// The OpenRPC document of all methods.
+  /// The OpenRPC document of all methods, and its JSON text, which is made once.
   Json discover() const;
+  const std::string& discover_text() const;
 
-  /// Has `echo`, `upper`, and what begins with `rpc.`.
+  /// Has the built-in methods.
   Router();
   Router(const Router&) = delete;
 
@@ -110,7 +112,7 @@ class Router {
     Method method;
     method.name = std::move(name);
     method.where = where;
-    method.writes_json = !own_names_only_ || !std::is_same_v<Result, Response>;
+    method.writes_json = !std::is_same_v<Result, Response>;
     if constexpr (Shape::takes_request) {
       method.handler = [function = std::move(function)](Request& request) mutable {
         return respond<Result>([&] { return function(request); });
@@ -156,14 +158,12 @@ class Router {
   [[noreturn]] static void refuse_param(const ParameterInfo& parameter, std::size_t index, const std::string& expected,
                                         const Json& got);
   Method& insert(Method method);
-  Response discovery() const;
   Method& add_later(std::string name, std::function<void(Request, Responder)> function, Method::Where where);
   bool has(Method::Where where, bool streams) const;
 
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
-  bool own_names_only_ = false;  // from the end of the constructor on
   mutable std::mutex discovery_mutex_;
-  mutable std::string discovery_;  // the answer of rpc.discover, once it was asked for
+  mutable std::string discovery_;
 };
 
 }  // namespace framecall

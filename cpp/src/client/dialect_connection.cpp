@@ -164,6 +164,7 @@ void DialectConnection::pause() {
 int DialectConnection::unsent() {
   int count = 0, problem = 0;
   socklen_t size = sizeof problem;
+  if (broken_ != 0) lost(broken_);  // what it had not acknowledged, it never will
   // A reset behind the peer's end of stream is told by nothing else.
   if (ended_ && ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0) lost(problem);
   return ::ioctl(socket_, SIOCOUTQ, &count) == 0 ? count : 0;
@@ -410,6 +411,7 @@ void DialectConnection::no_progress() const {
 }
 
 SystemError DialectConnection::broken(int errno_value) {
+  broken_ = errno_value;
   if (expected_.expecting()) expect_text({});
   PeerMessage word;
   if (keep_words_ && decoder_.end_text() && take_word(word)) said_.push_back(std::move(word));

@@ -118,6 +118,7 @@ class DialectConnection {
   int unreceived_ = 0;  // of our bytes, when closed() looked last
   bool keep_words_ = false;
   bool text_sent_ = false;  // and nothing was heard since
+  int broken_ = 0;          // the errno that ended the connection
   bool ended_ = false;
 };
 

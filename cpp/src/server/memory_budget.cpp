@@ -1,5 +1,9 @@
 #include "server/memory_budget.hpp"
 
+#include <string>
+
+#include "framecall/error.hpp"
+
 #include <unistd.h>
 
 #include <fstream>
@@ -13,6 +17,16 @@ std::uint64_t default_max_memory() {
   std::ifstream group("/sys/fs/cgroup/memory.max");  // "max" where there is no limit: no number
   if (std::uint64_t limit = 0; group >> limit) memory = std::min(memory, limit);
   return memory / part;
+}
+
+void MemoryBudget::check(std::uint64_t own, std::uint64_t size) const {
+  if (own + size <= left()) return;
+  const std::uint64_t in_use = used();
+  throw CallError(ErrorCode::resource_exhausted,
+                  "no memory for " + std::to_string(size) + " more bytes: " + std::to_string(in_use) +
+                      " are in use, of which this connection has " + std::to_string(own) + "; max_memory is " +
+                      std::to_string(limit_),
+                  limit_data(limit_, in_use + size));
 }
 
 }  // namespace framecall

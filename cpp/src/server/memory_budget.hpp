@@ -22,6 +22,9 @@ class MemoryBudget {
   /// What is left. Nobody may have more than is left for all the others: so however many take what they can get, there is
   /// always something for the next one.
   std::uint64_t left() const { return limit_ - std::min(limit_, used()); }
+  /// Throws CallError(resource_exhausted) if there is no memory for `size` bytes more of a connection that has `own`: it may have
+  /// as much as is left for all others.
+  void check(std::uint64_t own, std::uint64_t size) const;
   void add(std::uint64_t bytes) { used_.fetch_add(bytes, std::memory_order_relaxed); }
   void subtract(std::uint64_t bytes) { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 

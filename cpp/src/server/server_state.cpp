@@ -84,8 +84,4 @@ std::string ServerState::stats() const {
   return text + "}";
 }
 
-std::string health_text(bool draining) {
-  return draining ? R"({"status": "NOT_SERVING"})" : R"({"status": "SERVING"})";
-}
-
 }  // namespace framecall

@@ -22,9 +22,6 @@
 
 namespace framecall {
 
-/// What `rpc.health` answers.
-std::string health_text(bool draining);
-
 /// What all threads of a server share.
 struct ServerState {
   explicit ServerState(ServerOptions given);

@@ -185,6 +185,7 @@ void PythonServer::add(const py::dict& description) {
                                    infos.back().required, parameter["by_name"].cast<bool>(),
                                    check.is_none() ? nullptr : check.ptr(), parameter["expected"].cast<std::string>()});
   }
+  if (description["replace_builtin"].cast<bool>()) router_->replace_builtin(handler->name);
   Method& method = handlers_->add(*router_, std::move(handler));
   method.summary = description["summary"].cast<std::string>();
   method.parameters = std::move(infos);

@@ -143,8 +143,12 @@ class Server:
     @overload
     def method(self, function: _Function) -> _Function: ...
     @overload
-    def method(self, function: str | None = None, *, name: str | None = None) -> Callable[[_Function], _Function]: ...
-    def method(self, function: _Function | str | None = None, *, name: str | None = None) -> Any:
+    def method(
+        self, function: str | None = None, *, name: str | None = None, replace_builtin: bool = False
+    ) -> Callable[[_Function], _Function]: ...
+    def method(
+        self, function: _Function | str | None = None, *, name: str | None = None, replace_builtin: bool = False
+    ) -> Any:
         """Makes a method of a function of plain values, under its own name or another: `@server.method`,
         `@server.method("name")`. Before start(). A functools.partial has the name of its function; other callables have to be
         given one.
@@ -158,18 +162,38 @@ class Server:
         become the reply's body; a Response is both. A generator's values become the parts of a stream, and what it returns
         the stream's result, which the caller gets as the last part. An exception is answered: RemoteError with its code,
         everything else with -32603 and its type and text.
+
+        `replace_builtin`: the function replaces a built-in method, such as "rpc.health". Without it, names that begin with
+        `rpc.` or `file.` raise ValueError.
         """
-        return self._register(function, name, lambda one: {**_schema.describe(one), "takes_request": False})
+
+        def describe(one: Callable[..., Any]) -> dict[str, Any]:
+            return {**_schema.describe(one), "takes_request": False}
+
+        return self._register(function, name, describe, replace_builtin=replace_builtin)
 
     @overload
     def handler(self, function: _Function) -> _Function: ...
     @overload
     def handler(
-        self, function: str | None = None, *, name: str | None = None, stream: bool = False
+        self,
+        function: str | None = None,
+        *,
+        name: str | None = None,
+        stream: bool = False,
+        replace_builtin: bool = False,
     ) -> Callable[[_Function], _Function]: ...
-    def handler(self, function: _Function | str | None = None, *, name: str | None = None, stream: bool = False) -> Any:
+    def handler(
+        self,
+        function: _Function | str | None = None,
+        *,
+        name: str | None = None,
+        stream: bool = False,
+        replace_builtin: bool = False,
+    ) -> Any:
         """Makes a method of a function that gets the Request and returns a Response, or a value as with method(). Before
-        start(). `stream`: the caller may send parts behind the request, see Request.parts(); generators have them anyway."""
+        start(). `stream`: the caller may send parts behind the request, see Request.parts(); generators have them anyway.
+        `replace_builtin`: see method()."""
 
         def describe(one: Callable[..., Any]) -> dict[str, Any]:
             summary = (inspect.getdoc(_schema.code_of(one)) or "").strip().partition("\n")[0]
@@ -185,7 +209,7 @@ class Server:
                 "takes_request": True,
             }
 
-        return self._register(function, name, describe, stream)
+        return self._register(function, name, describe, stream, replace_builtin)
 
     def _register(
         self,
@@ -193,20 +217,23 @@ class Server:
         name: str | None,
         describe: Callable[[Callable[..., Any]], dict[str, Any]],
         stream: bool = False,
+        replace_builtin: bool = False,
     ) -> Any:
         if isinstance(function, str):
             if name is not None:
                 raise TypeError(f"two names for one method: {function!r} and {name!r}")
             function, name = None, function
         if function is None:
-            return lambda one: self._register(one, name, describe, stream)
+            return lambda one: self._register(one, name, describe, stream, replace_builtin)
         if not callable(function):
             raise TypeError(f"a method must be a function, not {type(function).__name__}")
         if self._started:
             raise ValueError("methods are added before the server starts")
         name = _name_of(function) if name is None else name
-        if name.startswith(("rpc.", "file.")):
-            raise ValueError(f"{name!r}: names that begin with rpc. and file. belong to the protocol")
+        if name.startswith(("rpc.", "file.")) and not replace_builtin:
+            raise ValueError(
+                f"{name!r}: names that begin with rpc. and file. belong to the protocol; choose another name"
+            )
         code = _schema.code_of(function)
         generates = inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code)
         description = {
@@ -217,6 +244,7 @@ class Server:
             "generates": generates,
             "streams": stream or generates,
             "debug": self._debug,
+            "replace_builtin": replace_builtin,
         }
         self._server.add(description)
         self._descriptions.append(description)

@@ -13,7 +13,8 @@
 
 namespace framecall {
 
-class Stream;  // stream.hpp
+struct BuiltinMethod;  // of the server
+class Stream;          // stream.hpp
 
 /// What a parameter is called, and what the OpenRPC document says about it.
 struct ParameterInfo {
@@ -25,11 +26,11 @@ struct ParameterInfo {
 /// One entry of a Router: what it is called, how it runs, and what the OpenRPC document says about it.
 struct Method {
   enum class Where : std::uint8_t {
-    loop,    ///< on the thread that read the call
-    pool,    ///< on a thread that may wait
-    later,   ///< started on the event loop, answered through its Responder
-    batch,   ///< with the lock of ServerOptions::batch, answered through its Responder
-    server,  ///< answered by the server about itself
+    loop,   ///< on the thread that read the call
+    pool,   ///< on a thread that may wait
+    later,  ///< started on the event loop, answered through its Responder
+    batch,  ///< with the lock of ServerOptions::batch, answered through its Responder
+    files,  ///< on a thread that may wait for the disk; only built-ins
   };
   std::string name, summary;
   Where where = Where::loop;
@@ -40,6 +41,8 @@ struct Method {
   std::function<void(Request, Responder, std::shared_ptr<Stream>)> later;
   std::vector<ParameterInfo> parameters;
   Json result_schema = Json::object();
+  std::shared_ptr<const BuiltinMethod> builtin;  ///< its row in the table of built-ins; null for a method of the user
+  bool replaceable = true;                       ///< by another method of this name
 };
 
 /// Throws CallError(internal_error), which names the method, for an answer that check_json() refuses.

@@ -1,76 +1,49 @@
 #include "server/methods/file_methods.hpp"
 
-#include <algorithm>
-#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
+#include "framecall/detail/file_upload.hpp"
 #include "framecall/detail/json_text.hpp"
 #include "framecall/error.hpp"
+#include "framecall/wire/digest.hpp"
+#include "server/methods/builtin_parameters.hpp"
+#include "server/server_state.hpp"
 
 namespace framecall {
 namespace {
 
-constexpr std::size_t default_page = 1000, largest_page = 10000;  // files of one answer of file.list
+constexpr std::size_t default_page = 1000, largest_page = 10000;  // files in one answer of file.list
 
-[[noreturn]] void refuse(const std::string& what) { throw CallError(ErrorCode::invalid_params, what); }
-
-// The params of a method: an object, or nothing.
-class Params {
- public:
-  Params(const Json& params, std::initializer_list<std::string_view> known) : params_(params) {
-    if (params.is_null()) return;
-    if (!params.is_object()) refuse("params: expected an object, got " + printable(dump_json(params), 60));
-    for (const auto& [key, value] : params.items()) {
-      if (std::find(known.begin(), known.end(), key) == known.end()) refuse("unknown parameter " + printable(key, 40));
-    }
+/// What happens if a file of the name exists.
+struct IfExistsKind {
+  using Value = std::string;
+  static Json schema() { return {{"enum", {"replace", "reject"}}}; }
+  static Value read(const char* name, const Json& value) {
+    std::string text = TextKind::read(name, value);
+    if (text != "replace" && text != "reject") refuse_value(name, "\"replace\" or \"reject\"", printable(text, 40));
+    return text;
   }
-
-  std::optional<std::string> text(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_string()) refuse(expected(name, "a string", *value));
-    return value->get<std::string>();
-  }
-  std::optional<std::uint64_t> size(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return std::nullopt;
-    if (!value->is_number_unsigned() && !(value->is_number_integer() && value->get<std::int64_t>() >= 0)) {
-      refuse(expected(name, "an integer, 0 or more", *value));
-    }
-    const auto number = value->get<std::uint64_t>();
-    if (number > std::uint64_t{INT64_MAX}) refuse(expected(name, "an integer below 2^63", *value));
-    return number;
-  }
-  bool flag(const char* name) const {
-    const Json* value = find(name);
-    if (value == nullptr) return false;
-    if (!value->is_boolean()) refuse(expected(name, "true or false", *value));
-    return value->get<bool>();
-  }
-  std::string name() const {
-    auto name = text("name");
-    if (!name) refuse("parameter name is missing");
-    check_file_name(*name);
-    return std::move(*name);
-  }
-
- private:
-  const Json* find(const char* name) const {
-    if (params_.is_null()) return nullptr;
-    const auto found = params_.find(name);
-    return found == params_.end() || found->is_null() ? nullptr : &*found;
-  }
-  static std::string expected(const char* name, const char* what, const Json& got) {
-    return std::string("parameter ") + name + ": expected " + what + ", got " + printable(dump_json(got), 60);
-  }
-  const Json& params_;
 };
+
+constexpr BuiltinParameter<FileNameKind> name_parameter{"name", true};
+constexpr BuiltinParameter<SizeKind> size_parameter{"size"};
+constexpr BuiltinParameter<SizeKind> offset_parameter{"offset"};
+constexpr BuiltinParameter<SizeKind> length_parameter{"length"};
+constexpr BuiltinParameter<SizeKind> limit_parameter{"limit"};
+constexpr BuiltinParameter<TextKind> sha256_parameter{"sha256"};
+constexpr BuiltinParameter<TextKind> prefix_parameter{"prefix"};
+constexpr BuiltinParameter<TextKind> after_parameter{"after"};
+constexpr BuiltinParameter<FlagKind> partial_parameter{"partial"};
+constexpr BuiltinParameter<IfExistsKind> if_exists_parameter{"if_exists"};
 
 void limit(std::uint64_t most, std::uint64_t got, const std::string& message) {
   if (got > most) throw CallError(ErrorCode::resource_exhausted, message, limit_data(most, got));
 }
 
-// The text of an object, put together without a Json, whose destructor needs memory.
+// Writes the text of an object. It uses no Json, because the destructor of a Json needs memory.
 class ObjectText {
  public:
   ObjectText& text(std::string_view key, std::string_view value) { return write_string(begin(key), value), *this; }
@@ -104,38 +77,56 @@ ObjectText entry_text(const FileStore::Entry& entry) {
   return text;
 }
 
-}  // namespace
+// The body of file.put.
+class IncomingFile final : public IncomingBody {
+ public:
+  // Throws CallError for what cannot be stored, before any of it is taken.
+  IncomingFile(ServerState& server, const BuiltinParams& params, std::string_view digest, std::uint64_t body_size);
 
-FileStore& files_of(const ServerOptions& options) {
-  if (!options.files) throw CallError(ErrorCode::failed_precondition, "this server takes no files");
-  return *options.files;
-}
+  void write(std::string_view bytes) override;
+  // Without a running sum the whole file is read to get its SHA-256.
+  RunsOn runs_on() const override { return !upload_ || !sum_ ? RunsOn::worker_in_turn : RunsOn::worker; }
+  // Checks the file, flushes it and gives it its name.
+  Response finish(const std::stop_token& stop) override;
+  std::string summary() const override {
+    return "stored \"" + printable(name_) + "\", " + std::to_string(size_) + " bytes";
+  }
 
-void check_max_file(const ServerOptions& options, std::string_view name, std::uint64_t size) {
-  limit(options.max_file, size,
-        "file \"" + printable(name) + "\" of " + std::to_string(size) + " bytes: max_file is " +
-            std::to_string(options.max_file));
-}
+ private:
+  Response publish(const std::stop_token& stop);
+  Response compare_with_existing(const std::stop_token& stop) const;
+  Response answer(const std::string& sha256) const;
 
-IncomingFile::IncomingFile(const ServerOptions& options, const Json& all, std::string_view digest,
+  ServerState& server_;
+  std::shared_ptr<FileStore> files_;
+  Durability durability_;
+  std::string name_;
+  std::uint64_t size_ = 0;
+  std::optional<std::string> sha256_;  // of the file, as announced
+  bool replace_ = true;
+  std::optional<FileStore::Upload> upload_;  // none: an earlier attempt may have stored all of it
+  std::optional<Digest> sum_;                // of what was written, if that is the whole file
+  std::optional<std::string> body_sha256_;   // of the body, as announced, in base64
+  std::optional<Digest> body_sum_;
+};
+
+IncomingFile::IncomingFile(ServerState& server, const BuiltinParams& params, std::string_view digest,
                            std::uint64_t body_size)
-    : files_(options.files), durability_(options.put_durability), body_sha256_(announced_sha256(digest)) {
-  FileStore& files = files_of(options);
-  const Params params(all, {"name", "size", "offset", "sha256", "if_exists"});
-  name_ = params.name();
-  const std::uint64_t offset = params.size("offset").value_or(0);
-  size_ = params.size("size").value_or(offset + body_size);  // two numbers below 2^63
+    : server_(server),
+      files_(server.options.files),
+      durability_(server.options.put_durability),
+      name_(params.get(name_parameter)),
+      body_sha256_(announced_sha256(digest)) {
+  const std::uint64_t offset = params.find(offset_parameter).value_or(0);
+  size_ = params.find(size_parameter).value_or(offset + body_size);  // two numbers below 2^63
   if (offset > size_ || body_size != size_ - offset) {
-    refuse("a body of " + std::to_string(body_size) + " bytes, where size " + std::to_string(size_) + " and offset " +
-           std::to_string(offset) + " leave another number");
+    refuse_params("a body of " + std::to_string(body_size) + " bytes, where size " + std::to_string(size_) +
+                  " and offset " + std::to_string(offset) + " leave another number");
   }
-  sha256_ = params.text("sha256");
-  const std::string if_exists = params.text("if_exists").value_or("replace");
-  if (if_exists != "replace" && if_exists != "reject") {
-    refuse("parameter if_exists: expected \"replace\" or \"reject\", got " + printable(if_exists, 40));
-  }
-  replace_ = if_exists == "replace";
-  check_max_file(options, name_, size_);
+  sha256_ = params.find(sha256_parameter);
+  replace_ = params.find(if_exists_parameter) != "reject";
+  check_max_file(server.options, name_, size_);
+  FileStore& files = *files_;
   const std::uint64_t free = files.free_space();
   limit(free, body_size, "a body of " + std::to_string(body_size) + " bytes: the disk has " + std::to_string(free));
   if (offset == size_ && size_ > 0 && sha256_ && files.partial_size(name_) != size_) return;
@@ -154,8 +145,13 @@ void IncomingFile::write(std::string_view bytes) {
 }
 
 Response IncomingFile::finish(const std::stop_token& stop) {
-  if (!upload_) return compare_with_what_is_there(stop);
-  FileStore::Upload upload = std::move(*upload_);  // its lock goes before the answer: the caller may try again at once
+  Response response = upload_ ? publish(stop) : compare_with_existing(stop);
+  ++server_.uploads;
+  return response;
+}
+
+Response IncomingFile::publish(const std::stop_token& stop) {
+  FileStore::Upload upload = std::move(*upload_);  // unlocks the part before the answer: the caller may retry at once
   upload_.reset();
   if (body_sum_) {
     const std::string actual = body_sum_->finish_base64();
@@ -172,8 +168,8 @@ Response IncomingFile::finish(const std::stop_token& stop) {
   return answer(sha256);
 }
 
-// The attempt before was cut off when the file had its name, and its sender did not learn it.
-Response IncomingFile::compare_with_what_is_there(const std::stop_token& stop) const {
+// An earlier attempt may have stored the file, and lost the connection before its answer.
+Response IncomingFile::compare_with_existing(const std::stop_token& stop) const {
   if (files_->holds(name_, size_, *sha256_, durability_, stop)) return answer(*sha256_);
   const std::uint64_t right = files_->partial_size(name_);
   throw CallError(
@@ -186,26 +182,28 @@ Response IncomingFile::answer(const std::string& sha256) const {
   return ObjectText().text("name", name_).number("size", size_).text("sha256", sha256).response();
 }
 
-OutgoingFile get_file(FileStore& files, const Json& all) {
-  const Params params(all, {"name", "offset", "length"});
-  FileStore::Download file = files.open(params.name());
-  file.set_range(params.size("offset").value_or(0), params.size("length"));
+std::unique_ptr<IncomingBody> put_file(ServerState& server, const BuiltinParams& params, std::string_view digest,
+                                       std::uint64_t body_size) {
+  return std::make_unique<IncomingFile>(server, params, digest, body_size);
+}
+
+OutgoingFile get_file(FileStore& files, const BuiltinParams& params) {
+  FileStore::Download file = files.open(params.get(name_parameter));
+  file.set_range(params.find(offset_parameter).value_or(0), params.find(length_parameter));
   ObjectText result;
   result.text("name", file.name()).number("size", file.size()).number("offset", file.offset());
   result.number("length", file.length()).number("mtime", file.mtime());
   return {result.response(), std::move(file)};
 }
 
-namespace {
-
-Response list_files(FileStore& files, const Json& all, const std::stop_token& stop) {
-  const Params params(all, {"prefix", "after", "limit"});
-  const std::uint64_t page = params.size("limit").value_or(default_page);
+Response list_files(FileStore& files, const BuiltinParams& params, const std::stop_token& stop) {
+  const std::uint64_t page = params.find(limit_parameter).value_or(default_page);
   if (page < 1 || page > largest_page) {
-    refuse("parameter limit: expected 1 .. " + std::to_string(largest_page) + ", got " + std::to_string(page));
+    refuse_value(limit_parameter.name, "1 .. " + std::to_string(largest_page), std::to_string(page));
   }
   const auto size = static_cast<std::size_t>(page);
-  const std::string prefix = params.text("prefix").value_or(""), after = params.text("after").value_or("");
+  const std::string prefix = params.find(prefix_parameter).value_or(""),
+                    after = params.find(after_parameter).value_or("");
   FileStore::Listing listing = files.list(prefix, after, size + 1, stop);
   const bool more = listing.files.size() > size;
   if (more) listing.files.pop_back();
@@ -219,20 +217,61 @@ Response list_files(FileStore& files, const Json& all, const std::stop_token& st
   return result.response();
 }
 
-}  // namespace
-
-Response answer_about_files(FileStore& files, std::string_view method, const Json& all, const std::stop_token& stop) {
-  if (method == "file.list") return list_files(files, all, stop);
-  if (method == "file.stat") {
-    const Params params(all, {"name", "partial"});
-    const std::string name = params.name();
-    if (params.flag("partial")) return ObjectText().number("offset", files.partial_size(name)).response();
-    return entry_text(files.stat(name)).response();
+Response stat_file(FileStore& files, const BuiltinParams& params, const std::stop_token&) {
+  const std::string name = params.get(name_parameter);
+  if (params.find(partial_parameter).value_or(false)) {
+    return ObjectText().number("offset", files.partial_size(name)).response();
   }
-  const Params params(all, {"name"});
-  const std::string name = params.name();
+  return entry_text(files.stat(name)).response();
+}
+
+Response remove_file(FileStore& files, const BuiltinParams& params, const std::stop_token&) {
+  const std::string name = params.get(name_parameter);
   files.remove(name);
   return ObjectText().text("name", name).response();
+}
+
+}  // namespace
+
+FileStore& files_of(const ServerOptions& options) {
+  if (!options.files) throw CallError(ErrorCode::failed_precondition, "this server takes no files");
+  return *options.files;
+}
+
+void check_max_file(const ServerOptions& options, std::string_view name, std::uint64_t size) {
+  limit(options.max_file, size,
+        "file \"" + printable(name) + "\" of " + std::to_string(size) + " bytes: max_file is " +
+            std::to_string(options.max_file));
+}
+
+std::vector<BuiltinMethod> file_methods() {
+  return {
+      {"file.put",
+       "stores the body as a file, whole and on disk",
+       {name_parameter, size_parameter, offset_parameter, sha256_parameter, if_exists_parameter},
+       RunsOn::worker,
+       false,
+       put_file},
+      {"file.get",
+       "a file, or a range of it, as the body",
+       {name_parameter, offset_parameter, length_parameter},
+       RunsOn::worker_in_turn,
+       false,
+       get_file},
+      {"file.list",
+       "the files, sorted, a page at a time",
+       {prefix_parameter, after_parameter, limit_parameter},
+       RunsOn::worker_in_turn,
+       false,
+       list_files},
+      {"file.stat",
+       "size and time of a file; with partial, the bytes of a cut-off file.put",
+       {name_parameter, partial_parameter},
+       RunsOn::worker,
+       false,
+       stat_file},
+      {"file.remove", "removes a file", {name_parameter}, RunsOn::worker, false, remove_file},
+  };
 }
 
 }  // namespace framecall

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "framecall/version.hpp"
+#include "server/methods/method_table.hpp"
 
 namespace framecall {
 namespace {
@@ -33,27 +34,7 @@ void check(const Method& method, const Answer& answer) {
   }
 }
 
-Response upper(Request& request) {
-  Response response;
-  response.body = request.take_body();
-  upper_case(response.body.data(), response.body.size(), response.body.data());
-  return response;
-}
-
-Response echo(Request& request) {
-  Response response;
-  if (!request.params_text().empty()) response.result = dump_json(request.params());
-  response.layout = request.layout();
-  response.body = request.take_body();
-  return response;
-}
-
-Response ping(Request& request) {
-  Response response;
-  response.result = "\"pong\"";
-  response.body = request.take_body();
-  return response;
-}
+bool belongs_to_protocol(std::string_view name) { return name.starts_with("rpc.") || name.starts_with("file."); }
 
 }  // namespace
 
@@ -61,36 +42,12 @@ void check_answer(const Method& method, const Response& response) { check(method
 void check_answer(const Method& method, const Part& part) { check(method, part); }
 
 Router::Router() {
-  on("echo", echo).summary = "params and body, unchanged";
-  on("upper", upper).summary = "the body in ASCII upper case, as bytes.upper()";
-  on("rpc.ping", ping).summary = "\"pong\", and the body unchanged";
-  const auto server_method = [this](const char* name, const char* summary, std::vector<ParameterInfo> parameters) {
-    Method method;
-    method.name = name;
-    method.summary = summary;
-    method.where = Method::Where::server;
-    method.parameters = std::move(parameters);
-    insert(std::move(method));
-  };
-  const Json text = {{"type", "string"}}, size = {{"type", "integer"}, {"minimum", 0}}, flag = {{"type", "boolean"}};
-  server_method("rpc.cancel", "ends a call that is under way", {{"id", true, Json::object()}});
-  server_method("rpc.health", "SERVING or NOT_SERVING", {});
-  server_method("rpc.stats", "what the server has done", {});
-  server_method("file.put", "stores the body as a file, whole and on disk",
-                {{"name", true, text},
-                 {"size", true, size},
-                 {"offset", false, size},
-                 {"sha256", false, text},
-                 {"if_exists", false, {{"enum", {"replace", "reject"}}}}});
-  server_method("file.get", "a file, or a range of it, as the body",
-                {{"name", true, text}, {"offset", false, size}, {"length", false, size}});
-  server_method("file.list", "the files, sorted, a page at a time",
-                {{"prefix", false, text}, {"after", false, text}, {"limit", false, size}});
-  server_method("file.stat", "size and time of a file; with partial, the bytes of a cut-off file.put",
-                {{"name", true, text}, {"partial", false, flag}});
-  server_method("file.remove", "removes a file", {{"name", true, text}});
-  on("rpc.discover", [this] { return discovery(); }).summary = "the OpenRPC document of this server";
-  own_names_only_ = true;
+  for (BuiltinMethod& row : method_table()) {
+    Method method = method_of(std::move(row));
+    method.replaceable = !belongs_to_protocol(method.name);
+    std::string name = method.name;
+    methods_.emplace(std::move(name), std::move(method));
+  }
 }
 
 Method& Router::on_later(std::string name, std::function<void(Request, Responder)> function) {
@@ -132,12 +89,21 @@ Method& Router::on_stream_later(std::string name,
 
 Method& Router::insert(Method method) {
   if (method.name.empty()) throw std::invalid_argument("a method without a name");
-  if (own_names_only_ && (method.name.starts_with("rpc.") || method.name.starts_with("file."))) {
+  const auto same = methods_.find(method.name);
+  if (same != methods_.end() ? !same->second.replaceable : belongs_to_protocol(method.name)) {
     throw std::invalid_argument("\"" + printable(method.name) +
                                 "\": names that begin with rpc. and file. belong to the protocol; choose another name");
   }
   std::string name = method.name;
   return methods_.insert_or_assign(std::move(name), std::move(method)).first->second;
+}
+
+void Router::replace_builtin(std::string_view name) {
+  const auto found = methods_.find(name);
+  if (found == methods_.end() || !found->second.builtin) {
+    throw std::invalid_argument("\"" + printable(name) + "\" cannot be replaced: no built-in method has this name");
+  }
+  found->second.replaceable = true;
 }
 
 const Method* Router::find(std::string_view name) const {
@@ -157,13 +123,11 @@ bool Router::has(Method::Where where, bool streams) const {
   });
 }
 
-// Made once: it takes as long as a thousand small calls.
-Response Router::discovery() const {
-  Response response;
+// Making it takes as long as a thousand small calls.
+const std::string& Router::discover_text() const {
   const std::lock_guard lock(discovery_mutex_);
   if (discovery_.empty()) discovery_ = dump_json(discover());
-  response.result = discovery_;
-  return response;
+  return discovery_;
 }
 
 Json Router::discover() const {

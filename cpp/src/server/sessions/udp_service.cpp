@@ -19,6 +19,7 @@
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/frame.hpp"
 #include "net/sockets.hpp"
+#include "server/methods/dispatch.hpp"
 
 namespace framecall {
 namespace {
@@ -226,53 +227,33 @@ void UdpService::call(std::string_view datagram, std::string_view body, const Se
   CallHead head;
   ++loop_.state.calls;
   try {
-    asker.id = "null";  // until it is known
+    asker.id = "null";  // until the id is known
     asker.id = head.id = call_id(loop_.header);
     read_call(loop_.header, head);
     if (!admits_all()) throw CallError(ErrorCode::unauthenticated, "the login comes first, and no datagram is one");
-    const Method* method = loop_.state.options.router->find(head.method);
-    if (method == nullptr) {
-      throw CallError(ErrorCode::method_not_found, "method \"" + printable(head.method) + "\" not found");
-    }
-    if (head.more || method->streams || head.method.starts_with("file.")) {
-      throw CallError(ErrorCode::invalid_request, "streams and files do not fit into datagrams");
-    }
+    const Method& method = find_method(*loop_.state.options.router, head);
+    check_datagram(method, head);
     check_digest(head.digest, body);
     const std::string peer = peer_name(sender.address);
     Request request(head, body, peer);
-    run(*method, head, request, asker, datagram.size());
+    run(method, request, asker, datagram.size());
   } catch (...) {
     fail(asker, current_failure());
   }
 }
 
-void UdpService::run(const Method& method, const CallHead& head, Request& request, const Asker& asker,
-                     std::size_t size) {
-  switch (method.where) {
-    case Method::Where::loop: {
-      const Response response = method.handler(request);
-      if (asker.id.empty()) break;
-      if (const auto problem = problem_of(method, response)) {
-        log(asker, problem->message);
-        fail(asker, *problem);
-      } else {
-        reply(asker, response);
-      }
-      break;
-    }
-    case Method::Where::server: {
-      Response response;  // of rpc.cancel: nothing of a datagram is in flight for long
-      if (head.method == "rpc.health") {
-        response.result = health_text(loop_.draining);
-      } else if (head.method == "rpc.stats") {
-        response.result = loop_.state.stats();
-      }
-      reply(asker, response);
-      break;
-    }
-    case Method::Where::pool:
-    case Method::Where::batch:
-    case Method::Where::later: run_elsewhere(method, request, asker, take_place(size)); break;
+void UdpService::run(const Method& method, Request& request, const Asker& asker, std::size_t size) {
+  if (method.where != Method::Where::loop) {
+    run_elsewhere(method, request, asker, take_place(size));
+    return;
+  }
+  const Response response = answer_on_loop(method, {loop_.state, loop_.draining, nullptr}, request);
+  if (asker.id.empty()) return;
+  if (const auto problem = problem_of(method, response)) {
+    log(asker, problem->message);
+    fail(asker, *problem);
+  } else {
+    reply(asker, response);
   }
 }
 
@@ -325,26 +306,10 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
     }
   });
   try {
-    if (method.where == Method::Where::later) {
-      method.later(std::move(request), later, nullptr);
-      return;
-    }
-    // Each datagram is a connection of its own, and so takes its turn with others of its address.
+    // Each datagram counts as a connection, so it takes its turn with others of its address.
     const std::string network = peer_network(request.peer());
-    const WorkOrigin origin{loop_.state.next_connection++, network, true};
-    if (method.where == Method::Where::batch) {
-      loop_.state.batch_calls.push(origin, Work([&method, request = std::move(request), later]() mutable {
-                                     method.later(std::move(request), later, nullptr);
-                                   }));
-      return;
-    }
-    loop_.state.pool->post(origin, Work([&method, request = std::move(request), later]() mutable {
-                             try {
-                               later(method.handler(request));
-                             } catch (...) {
-                               later.current_exception();
-                             }
-                           }));
+    const auto origin = [&] { return WorkOrigin{loop_.state.next_connection++, network, true}; };
+    start_handler(loop_.state, method, std::move(request), later, nullptr, origin, FairQueue::OnClose::drop);
   } catch (...) {
     later.current_exception();
   }

@@ -56,7 +56,7 @@ class UdpService : public std::enable_shared_from_this<UdpService> {
   std::size_t max_reply_to(std::string_view datagram) const;
   Kind kind_of(std::string_view datagram, std::string_view& body);
   void call(std::string_view datagram, std::string_view body, const Sender& sender);
-  void run(const Method& method, const CallHead& head, Request& request, const Asker& asker, std::size_t size);
+  void run(const Method& method, Request& request, const Asker& asker, std::size_t size);
   std::shared_ptr<void> take_place(std::size_t size);
   void run_elsewhere(const Method& method, Request& request, const Asker& asker, std::shared_ptr<void> place);
   void log(const Asker& asker, const std::string& problem);

@@ -39,5 +39,23 @@ TEST(Router, other_names_are_taken_and_replaced) {
   }
 }
 
+TEST(Router, a_built_in_is_replaced_by_permission_only) {
+  Router router;
+  const auto mine = [](Request&) { return Response(Json("mine")); };
+  for (const std::string name : {"rpc.health", "file.put"}) {
+    EXPECT_THROW(router.on(name, mine), std::invalid_argument);
+    router.replace_builtin(name);
+    EXPECT_TRUE(router.find(name)->builtin) << "it answers until another one is there";
+    router.on(name, mine).summary = "mine";
+    EXPECT_FALSE(router.find(name)->builtin);
+    EXPECT_EQ(router.find(name)->where, Method::Where::loop);
+  }
+  EXPECT_THROW(router.on("rpc.ping", mine), std::invalid_argument) << "the permission is for one name";
+  EXPECT_NE(router.discover_text().find("mine"), std::string::npos);
+  for (const std::string name : {"rpc.mine", "file.", "health", ""}) {
+    EXPECT_THROW(router.replace_builtin(name), std::invalid_argument) << name;
+  }
+}
+
 }  // namespace
 }  // namespace framecall::router_test
