@@ -18,28 +18,31 @@ namespace {
 
 using Result = OutQueue::Result;
 
-// A stream that accepts at most `most` bytes of a write, and then, if it is told to, fails.
+// A stream that accepts at most `most` bytes of a write and `room` of all, or fails if it is told to.
 class ShortStream final : public ByteStream {
  public:
   explicit ShortStream(std::size_t most_bytes = SIZE_MAX) : most(most_bytes) {}
   ssize_t read(char*, std::size_t) override { return fail(EAGAIN); }
   ssize_t write(const iovec* pieces, std::size_t count, bool more) override {
-    if (error != 0) return fail(error);
+    if (error != 0 || room == 0) return fail(error != 0 ? error : EAGAIN);
     writes.push_back({count, more});
-    std::size_t left = most;
+    const std::size_t accepted = std::min(most, room);
+    std::size_t left = accepted;
     for (const iovec& piece : std::span(pieces, count)) {
       const std::size_t part = std::min(left, piece.iov_len);
       bytes.append(static_cast<const char*>(piece.iov_base), part);
       left -= part;
     }
     first_piece = pieces[0].iov_base;
-    return static_cast<ssize_t>(most - left);
+    room -= accepted - left;
+    return static_cast<ssize_t>(accepted - left);
   }
   ssize_t write_file(int file, off_t& offset, std::size_t size) override {
-    if (error != 0) return fail(error);
+    if (error != 0 || room == 0) return fail(error != 0 ? error : EAGAIN);
     char block[4096];
-    const ssize_t count = ::pread(file, block, std::min({size, most, sizeof block}), offset);
+    const ssize_t count = ::pread(file, block, std::min({size, most, room, sizeof block}), offset);
     if (count <= 0) return count;
+    room -= static_cast<std::size_t>(count);
     bytes.append(block, static_cast<std::size_t>(count));
     offset += count;
     return count;
@@ -50,7 +53,7 @@ class ShortStream final : public ByteStream {
     std::size_t pieces;
     bool more;
   };
-  std::size_t most;
+  std::size_t most, room = SIZE_MAX;
   int error = 0;
   std::string bytes;
   std::vector<Write> writes;
@@ -108,10 +111,13 @@ TEST(SendQueue, memory_counts_what_is_not_sent_yet) {
   Sending sending;
   sending.queue.append(std::string(100, 'a'));
   sending.queue.append(buffer(std::string(20'000, 'b')));
-  sending.stream.error = EAGAIN;
+  sending.stream.room = 0;
   EXPECT_EQ(sending.send(), Result::blocked);
   EXPECT_EQ(sending.queue.memory(), 20'100u);
-  sending.stream.error = 0;
+  sending.stream.room = 150;
+  EXPECT_EQ(sending.send(), Result::blocked);
+  EXPECT_EQ(sending.queue.memory(), 19'950u);
+  sending.stream.room = SIZE_MAX;
   EXPECT_EQ(sending.send(), Result::sent);
   EXPECT_EQ(sending.queue.memory(), 0u);
 }
@@ -170,6 +176,19 @@ TEST(SendQueue, a_file_that_has_shrunk_is_reported_with_its_name) {
   EXPECT_EQ(sending.queue.file_name(), "a");
   EXPECT_EQ(sending.queue.file_left(), 600u);
   EXPECT_EQ(sending.stream.bytes, "1234{}" + std::string(400, 'a'));
+}
+
+TEST(SendQueue, a_file_that_was_sent_is_no_longer_there_though_more_follows) {
+  const TemporaryFolder folder;
+  make_file(folder / "a", "content");
+  FileStore files(folder.path());
+  Sending sending;
+  sending.queue.append_frame("1234", "{}", files.open("a"));
+  sending.queue.append("behind");
+  sending.stream.room = 6 + 7;
+  EXPECT_EQ(sending.send(), Result::blocked);
+  EXPECT_FALSE(sending.queue.has_file()) << "the connection is read again";
+  EXPECT_EQ(sending.queue.memory(), 6u);
 }
 
 TEST(SendQueue, an_empty_file_is_a_frame_without_a_body) {

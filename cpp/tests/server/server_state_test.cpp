@@ -7,7 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "framecall/wire/dialect_file.hpp"
 #include "framecall/wire/json.hpp"
 #include "support/temporary_folder.hpp"
 
@@ -50,7 +49,7 @@ TEST(ServerState, only_threads_that_the_options_need_are_started) {
   EXPECT_FALSE(all.stream_threads || all.logins);
 
   ServerOptions with_login = plain();
-  with_login.dialect = find_dialect("login");
+  with_login.dialect.login = Dialect::Login::frame;
   ServerState logins(with_login);
   logins.start_threads();
   EXPECT_TRUE(logins.workers && logins.logins) << "a password is checked on a thread";
