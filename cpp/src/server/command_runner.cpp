@@ -3,7 +3,10 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
+
+#include "server/insist.hpp"
 
 namespace framecall {
 
@@ -18,32 +21,45 @@ CommandRunner::~CommandRunner() {
 }
 
 void CommandRunner::run(const std::string& address, const std::string& line, std::function<void(std::string)> done) {
-  if (std::string problem = take_place(address); !problem.empty()) {
+  std::string problem;
+  std::shared_ptr<Place> place = take_place(address, problem);
+  if (!place) {
     done(std::move(problem));
     return;
   }
-  asio::post(threads_, [this, address, line, done = std::move(done)] {
-    std::string output = table_->run(line, stop_.get_token());
-    leave_place(address);
-    done(std::move(output));
+  asio::post(threads_, [this, place = std::move(place), line, done = std::move(done)]() mutable {
+    std::string output;
+    try {
+      output = table_->run(line, stop_.get_token());
+    } catch (const std::exception& error) {
+      insist([&] { output = std::string(error.what()) + "\n"; });
+    }
+    place.reset();
+    insist([&] { done(output); });  // the peer waits for it
   });
 }
 
-// Empty, or what is wrong.
-std::string CommandRunner::take_place(const std::string& address) {
+// Null: `problem` says what is wrong.
+std::shared_ptr<CommandRunner::Place> CommandRunner::take_place(const std::string& address, std::string& problem) {
+  auto place = std::make_shared<Place>(*this, address);
   const std::lock_guard lock(mutex_);
   std::size_t& here = running_[address];
   const std::size_t share = std::max<std::size_t>(max_commands_ / 2, 1);
-  if (all_running_ >= max_commands_ || here >= share) {
-    std::string problem = "too many commands: " + std::to_string(all_running_) + " are running, " +
-                          std::to_string(here) + " of them for this address; max_commands is " +
-                          std::to_string(max_commands_) + ", half of it for one address\n";
-    if (here == 0) running_.erase(address);
-    return problem;
+  if (all_running_ < max_commands_ && here < share) {
+    ++all_running_;
+    ++here;
+    place->taken = true;
+    return place;
   }
-  ++all_running_;
-  ++here;
-  return {};
+  problem = "too many commands: " + std::to_string(all_running_) + " are running, " + std::to_string(here) +
+            " of them for this address; max_commands is " + std::to_string(max_commands_) +
+            ", half of it for one address\n";
+  if (here == 0) running_.erase(address);
+  return nullptr;
+}
+
+CommandRunner::Place::~Place() {
+  if (taken) runner.leave_place(address);
 }
 
 void CommandRunner::leave_place(const std::string& address) {

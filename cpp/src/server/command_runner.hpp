@@ -9,6 +9,7 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <utility>
 
 #include "framecall/command_table.hpp"
 
@@ -23,11 +24,21 @@ class CommandRunner {
   ~CommandRunner();
   CommandRunner(const CommandRunner&) = delete;
 
-  /// `done` gets the output on a thread of the runner; at once, and what is wrong instead, when too many commands run.
+  /// Runs a command. `done` gets the output on a thread of the runner, and is called again if it fails for want of memory. When too
+  /// many commands run, it gets what is wrong, at once.
   void run(const std::string& address, const std::string& line, std::function<void(std::string)> done);
 
  private:
-  std::string take_place(const std::string& address);
+  /// One of the running commands, until it is destroyed.
+  struct Place {
+    Place(CommandRunner& of, std::string from) : runner(of), address(std::move(from)) {}
+    Place(const Place&) = delete;
+    ~Place();
+    CommandRunner& runner;
+    const std::string address;
+    bool taken = false;
+  };
+  std::shared_ptr<Place> take_place(const std::string& address, std::string& problem);
   void leave_place(const std::string& address);
 
   const std::shared_ptr<const CommandTable> table_;

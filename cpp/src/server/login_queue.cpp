@@ -1,7 +1,10 @@
 #include "server/login_queue.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
+
+#include "server/insist.hpp"
 
 namespace framecall {
 
@@ -51,7 +54,7 @@ bool LoginQueue::take(std::unique_lock<std::mutex>& lock) {
     const auto done = std::move(delayed_.begin()->second);
     delayed_.erase(delayed_.begin());
     lock.unlock();
-    done(false);
+    insist([&] { done(false); });
     lock.lock();
     return true;
   }
@@ -72,11 +75,17 @@ void LoginQueue::check(std::unique_lock<std::mutex>& lock, Addresses::iterator f
   if (from->second.waiting.empty() && from->second.failures == 0) addresses_.erase(from);
   if (login.wanted.expired()) return;
   lock.unlock();
-  const bool good = login.check();
-  if (good) login.done(true);
+  bool good = false;
+  try {
+    good = login.check();
+  } catch (const std::exception&) {  // a password that cannot be checked lets nobody in
+  }
+  if (good) insist([&] { login.done(true); });
   lock.lock();
   if (good) return;
-  delayed_.emplace(Clock::now() + note_failure(address), login.done);
+  std::chrono::milliseconds delay(0);
+  insist([&] { delay = note_failure(address); });
+  insist([&] { delayed_.emplace(Clock::now() + delay, login.done); });
   changed_.notify_one();
 }
 

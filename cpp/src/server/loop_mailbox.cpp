@@ -1,29 +1,10 @@
 #include "server/loop_mailbox.hpp"
 
-#include <chrono>
-#include <new>
-#include <thread>
 #include <utility>
 
+#include "server/insist.hpp"
+
 namespace framecall {
-namespace {
-
-constexpr auto pause_without_memory = std::chrono::milliseconds(10);  // there is no memory: do not spin
-
-}  // namespace
-
-template <class Function>
-void LoopMailbox::insist(const Function& function) {
-  for (;;) {
-    try {
-      function();
-      return;
-    } catch (const std::bad_alloc&) {
-      std::this_thread::sleep_for(pause_without_memory);
-    }
-  }
-}
-
 void LoopMailbox::post(Work work) noexcept {
   const std::lock_guard lock(mutex_);
   if (retired_) return;

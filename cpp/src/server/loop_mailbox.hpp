@@ -32,8 +32,6 @@ class LoopMailbox : public std::enable_shared_from_this<LoopMailbox> {
 
  private:
   void wake();
-  template <class Function>
-  static void insist(const Function& function);
 
   std::mutex mutex_;
   std::function<void()> wake_;

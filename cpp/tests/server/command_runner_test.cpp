@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 
@@ -93,6 +94,23 @@ TEST(CommandRunner, a_command_that_is_over_frees_its_place_before_it_answers) {
     outputs.run(runner, "a", "hello", name);
     EXPECT_EQ(outputs.of(name), "hello\n");
   }
+}
+
+TEST(CommandRunner, an_answer_that_finds_no_memory_is_given_again) {
+  CommandRunner runner(table(), 2);
+  std::mutex mutex;
+  std::condition_variable changed;
+  int calls = 0;
+  std::string got;
+  runner.run("a", "hello", [&](std::string output) {
+    const std::lock_guard lock(mutex);
+    if (++calls == 1) throw std::bad_alloc();
+    got = std::move(output);
+    changed.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  EXPECT_TRUE(changed.wait_for(lock, patience, [&] { return !got.empty(); })) << "the thread, and the server, live on";
+  EXPECT_NE(got.find("hello"), std::string::npos) << got;
 }
 
 }  // namespace

@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -116,6 +119,23 @@ TEST(LoginQueue, answers_failures_later_and_later_and_good_ones_at_once) {
   const std::vector<std::string> answered = logins.answered.wait_for(LoginQueue::free_failures + 1);
   EXPECT_EQ(std::count(answered.begin(), answered.end(), "u good"), 1);
   EXPECT_LT(answered.size(), many / 2);
+}
+
+TEST(LoginQueue, a_check_that_fails_lets_nobody_in_and_ends_nothing) {
+  Queue logins;
+  logins.queue.submit(
+      "a", logins.wanted, []() -> bool { throw std::runtime_error("scrypt: refused"); },
+      [&](bool good) { logins.answered.add(good ? "good" : "bad"); });
+  int calls = 0;
+  logins.queue.submit(
+      "b", logins.wanted, [] { return true; },
+      [&](bool good) {
+        if (++calls == 1) throw std::bad_alloc();
+        logins.answered.add(good ? "good" : "bad");
+      });
+  std::vector<std::string> answered = logins.answered.wait_for(2);
+  std::sort(answered.begin(), answered.end());
+  EXPECT_EQ(answered, (std::vector<std::string>{"bad", "good"}));
 }
 
 TEST(LoginQueue, remembers_a_bounded_number_of_addresses) {
