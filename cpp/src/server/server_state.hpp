@@ -46,13 +46,13 @@ struct ServerState {
   ByteCounts bytes;  // of all connections, since the start
   std::shared_ptr<MemoryBudget> memory;
   std::shared_ptr<StreamPlaces> streams, streams_on_threads;
-  // Threads that may wait, so that no event loop does: for the disk and slow sums; in handlers; in handlers that stream, each
+  std::mutex log_mutex;
+  FairQueue batch_calls;  // for those who have the lock of the Batch
+  // Threads end before what they use, so they are the last members. They may wait, so that no event loop does: for the disk and slow sums; in handlers; in handlers that stream, each
   // of which has a thread as long as it lasts.
   std::optional<WorkerThreads> workers, pool, stream_threads;
   std::unique_ptr<LoginQueue> logins;       // in a dialect that has some
   std::unique_ptr<CommandRunner> commands;  // with a table of them
-  FairQueue batch_calls;                    // for those who have the lock of the Batch
-  std::mutex log_mutex;
 };
 
 /// One of the open connections of a server, counted from accept() to the end of the Connection.
