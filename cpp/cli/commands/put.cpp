@@ -211,9 +211,8 @@ void add_put(CLI::App& app, int& exit_code) {
       "Examples: framecall put 127.0.0.1:8080 film.mkv\n"
       "          framecall put 127.0.0.1:8080 film.mkv --resume\n"
       "          framecall put 127.0.0.1:8080 photos --recursive --parallel 4\n"
-      "A file is reported when the server has it whole and on disk, and its SHA-256 is that of the file here. What "
-      "was\n"
-      "cut off can be gone on with for a day.");
+      "A file is reported when the server has it whole and on disk, and its SHA-256 is that of the file here.\n"
+      "Interrupted uploads can be resumed for 24 hours.");
   command->add_option("address", flags->address, "HOST:PORT, [IPV6]:PORT or unix:PATH")->required();
   command->add_option("files", flags->files, "Files; with --recursive folders, too")->required();
   command->add_option("--name", flags->name, "The name on the server, for a single file");

@@ -1,5 +1,4 @@
 #include "client/blocking_connection.hpp"
-#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,6 +9,8 @@
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "framecall/error.hpp"
 
 namespace framecall {
 namespace {

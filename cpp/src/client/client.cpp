@@ -1,5 +1,4 @@
 #include "framecall/client.hpp"
-#include "framecall/error.hpp"
 
 #include <cerrno>
 #include <charconv>
@@ -14,6 +13,7 @@
 #include "client/connection_pool.hpp"
 #include "framecall/detail/client_session.hpp"
 #include "framecall/detail/request_encoder.hpp"
+#include "framecall/error.hpp"
 
 namespace framecall {
 namespace {

@@ -1,5 +1,4 @@
 #include "client/connection_pool.hpp"
-#include "framecall/error.hpp"
 
 #include <netdb.h>
 #include <poll.h>
@@ -13,6 +12,8 @@
 #include <stdexcept>
 #include <system_error>
 #include <utility>
+
+#include "framecall/error.hpp"
 
 namespace framecall {
 

@@ -1,5 +1,4 @@
 #include "framecall/dialect_client.hpp"
-#include "framecall/error.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 
 #include "client/dialect_connection.hpp"
 #include "files/part_file.hpp"
+#include "framecall/error.hpp"
 #include "framecall/wire/digest.hpp"
 #include "framecall/wire/header.hpp"
 #include "framecall/wire/json.hpp"

@@ -164,8 +164,8 @@ void DialectConnection::pause() {
 int DialectConnection::unsent() {
   int count = 0, problem = 0;
   socklen_t size = sizeof problem;
-  if (broken_ != 0) lost(broken_);  // what it had not acknowledged, it never will
-  // A reset behind the peer's end of stream is told by nothing else.
+  if (broken_ != 0) lost(broken_);  // the peer acknowledges nothing after a reset
+  // Nothing else reports a reset behind the peer's end of stream.
   if (ended_ && ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem != 0) lost(problem);
   return ::ioctl(socket_, SIOCOUTQ, &count) == 0 ? count : 0;
 }

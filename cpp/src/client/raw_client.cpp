@@ -1,5 +1,4 @@
 #include "framecall/raw_client.hpp"
-#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include <system_error>
 #include <utility>
 
+#include "framecall/error.hpp"
 #include "net/byte_stream.hpp"
 #include "net/sockets.hpp"
 

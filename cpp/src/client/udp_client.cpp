@@ -1,5 +1,4 @@
 #include "framecall/udp_client.hpp"
-#include "framecall/error.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -10,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "framecall/error.hpp"
 #include "net/sockets.hpp"
 
 namespace framecall {

@@ -68,7 +68,7 @@ std::unique_lock<std::mutex> FileStore::Upload::locked() const {
 
 void FileStore::Upload::check_not_taken() const {
   if (!attempt_ || !attempt_->taken) return;
-  throw CallError(ErrorCode::aborted, "\"" + printable(name_) + "\": another connection goes on with this upload");
+  throw CallError(ErrorCode::aborted, "\"" + printable(name_) + "\": another connection has resumed this upload");
 }
 
 // Room for a file of `size` bytes. A file that it will replace makes room for it, for one upload at a time: until then both

@@ -1,5 +1,4 @@
 #include "files/folder.hpp"
-#include "framecall/error.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -9,6 +8,8 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+
+#include "framecall/error.hpp"
 
 namespace framecall {
 

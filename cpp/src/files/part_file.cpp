@@ -1,5 +1,4 @@
 #include "files/part_file.hpp"
-#include "framecall/error.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -11,6 +10,8 @@
 #include <string>
 #include <system_error>
 #include <utility>
+
+#include "framecall/error.hpp"
 
 namespace framecall {
 namespace {

@@ -1,5 +1,4 @@
 #include "net/sockets.hpp"
-#include "framecall/error.hpp"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "framecall/client_options.hpp"
+#include "framecall/error.hpp"
 
 namespace framecall {
 namespace {

@@ -240,7 +240,7 @@ Connection::Turn Connection::discard() {
   discarded_ += count > 0 ? static_cast<std::uint64_t>(count) : 0;
   clocks_.note_progress();
   if (count > 0 && discarded_ < options().refusal_bytes) return Turn::more;
-  if (count == 0 && !quiescent()) {  // it has said all, and may still read
+  if (count == 0 && !quiescent()) {  // it sends no more, and may still read
     finish();
     return Turn::more;
   }
@@ -304,7 +304,7 @@ void Connection::end_turn() {
   arm(shared());
 }
 
-// The end of every turn: sends, and goes on with what was received before a pause that is over.
+// Ends every turn: sends, then continues with what was received before a pause that is over.
 void Connection::settle() {
   flush();
   while (session_->stopped() && may_read()) {

@@ -28,7 +28,7 @@ class Connection final : public SessionPort {
   ~Connection() override;
 
   void start();
-  /// start() for one connection too many: it is told so and closed.
+  /// start() for a connection above max_connections: sends a refusal, then closes.
   void start_refused();
   /// Uses up what has arrived already, then closes at the next place between two messages; a caller that was answered a
   /// moment ago is about to ask again, and then told to go elsewhere.

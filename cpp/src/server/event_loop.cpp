@@ -120,7 +120,7 @@ void EventLoop::begin_batch() {
 // At the top of a turn: another thread may go on with the loop meanwhile.
 void EventLoop::run_batch() {
   batch_due_ = false;
-  if (!lead_.has_standby()) return;  // whoever comes back from a batch goes on with this one
+  if (!lead_.has_standby()) return;  // the next thread that returns from a batch runs this one
   mailbox->collect();
   if (lead_.away([this] { run_batch_calls(); })) mailbox->run();
 }

@@ -84,7 +84,7 @@ class EventLoop : public LoopResources {
   // The lists outlive the io_context: its destructor drops connections, which unlink themselves.
   TimerList<Connection> idle;        ///< every connection, by its last progress
   TimerList<Connection> heads;       ///< those with an unfinished head, by its first byte
-  TimerList<Connection> leaving;     ///< those that were told the last word
+  TimerList<Connection> leaving;     ///< those whose last answer is being sent
   TimerList<Connection> quiet;       ///< those that may have said something whole: a raw text has no end
   TimerList<Connection> bodies;      ///< those that receive the body of a call
   std::int64_t streams_end = never;  ///< of a draining server

@@ -1,12 +1,11 @@
 #include "server/memory_budget.hpp"
 
-#include <string>
-
-#include "framecall/error.hpp"
-
 #include <unistd.h>
 
 #include <fstream>
+#include <string>
+
+#include "framecall/error.hpp"
 
 namespace framecall {
 

@@ -149,7 +149,7 @@ TEST(FileClient, goes_on_with_a_get_that_was_cut_off) {
   EXPECT_LT(rest.moved, 12000000u);
   EXPECT_EQ(rest.size, text.size());
   EXPECT_EQ(content_of(target), text);
-  // A part of what is not there any more is not gone on with.
+  // A part is not resumed when the file on the server is gone.
   options.progress = [](std::uint64_t, std::uint64_t) { throw Stop(); };
   EXPECT_THROW(files.client.get("f", target, options), Stop);
   const std::string other(text.size(), 'o');

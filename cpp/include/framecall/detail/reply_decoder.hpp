@@ -46,13 +46,13 @@ class ReplyDecoder {
 
   /// Where the next bytes go: a large body straight to its place, everything else into a block.
   std::span<char> prepare();
-  /// So many have come; 0: the peer has said all.
+  /// So many have come; 0: the peer sends no more.
   void commit(std::size_t size);
 
   /// The next reply, which may be moved from; null: more bytes are needed, or there are none any more, see closed(). Throws
   /// ProtocolError: data_loss for an end inside a message, others for what is no reply.
   CallReply* next();
-  /// The peer has said all, and all of it was returned.
+  /// The peer sends no more, and all that it sent was returned.
   bool closed() const { return closed_; }
   /// The peer asked for another connection, or has given up on what it read here.
   bool closing() const { return closing_; }

@@ -23,8 +23,9 @@ const Method& find_method(const Router& router, const CallHead& head) {
 
 void check_frames(const Method& method, const CallHead& head) {
   if (head.more && !method.streams) throw CallError(ErrorCode::invalid_request, quoted_name(head) + " takes one frame");
-  if (method.streams && head.id.empty())
+  if (method.streams && head.id.empty()) {
     throw CallError(ErrorCode::invalid_request, quoted_name(head) + " needs an id");
+  }
 }
 
 void check_datagram(const Method& method, const CallHead& head) {
@@ -54,11 +55,14 @@ void start_handler(ServerState& server, const Method& method, Request request, c
                    const std::shared_ptr<Stream>& stream, const std::function<WorkOrigin()>& origin,
                    FairQueue::OnClose on_close) {
   switch (method.where) {
-    case Method::Where::later: try { method.later(std::move(request), reply, stream);
+    case Method::Where::later: {
+      try {
+        method.later(std::move(request), reply, stream);
       } catch (...) {
         reply.current_exception();
       }
       break;
+    }
     case Method::Where::batch:
       server.batch_calls.push(origin(), Work([&method, request = std::move(request), reply]() mutable {
                                 method.later(std::move(request), reply, nullptr);
