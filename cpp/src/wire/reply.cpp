@@ -33,12 +33,12 @@ void read_reply(const Header& header, ReplyHead& head) {
   const Token* id = header.find(Key::id);
   if (id != nullptr && id->kind != Token::Kind::null) {
     try {
-      head.id = call_id(header);
+      head.id = id_text(*id);
     } catch (const CallError& error) {
       invalid_reply(error.what());
     }
   }
-  head.error = remote_error(header);
+  if (header.has(Key::error)) head.error = remote_error(header);
   if (head.error && result != nullptr) invalid_reply("a reply with both result and error: " + printable(header.text()));
   if (!head.error && result == nullptr) invalid_reply("an error that is no object: " + printable(header.text()));
   if (result != nullptr) head.result = result->text;
