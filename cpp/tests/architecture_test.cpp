@@ -261,7 +261,7 @@ TEST(Architecture, every_module_has_a_test_of_its_own_name) {
 }
 
 TEST(Architecture, no_file_is_longer_than_450_lines) {
-  const std::set<std::string> too_long = {"client/dialect_connection.cpp"};
+  const std::set<std::string> too_long = {};
   std::set<std::string> found;
   for (const fs::path& file : sources_in("cpp/src")) {
     std::ifstream stream(file);

@@ -22,7 +22,6 @@
 namespace framecall {
 namespace {
 
-using Expected = DialectConnection::Expected;
 using std::chrono::milliseconds;
 
 constexpr std::size_t largest_segment = 1400;  // what surely fits into one, whatever is between the two machines
@@ -176,7 +175,7 @@ void DialectClient::login(const std::string& user, const std::string& password) 
   header[dialect.password_keys.front()] = password;
   const std::string text = dump_json(header);
   usable_ = false;
-  stream_->begin(Expected::answers);
+  stream_->begin(AnswerBody::none);
   stream_->expect_text(exact_text(dialect.login_ok));
   dialect.login == Dialect::Login::text ? stream_->send_text(text) : stream_->send_frame(text);
   await(dialect.login_ok, ErrorCode::unauthenticated, "the answer to the login of " + shown_text(user));
@@ -200,7 +199,7 @@ std::uint64_t DialectClient::send_file(const std::filesystem::path& path, std::s
          " bytes: a receiver that reads only once for it may not get it whole");
   }
   usable_ = false;
-  stream_->begin(Expected::answers);
+  stream_->begin(AnswerBody::none);
   stream_->keep_words(waits || is_said(dialect.after_body));
   stream_->expect_text(exact_text(waits ? dialect.before_body : dialect.after_body));
   if (!line.empty()) stream_->send_text(line);
@@ -241,7 +240,7 @@ void DialectClient::ask_for(Operation operation, std::string_view name) {
   }
   if (operation == Operation::download && name.empty()) throw std::invalid_argument("a file name that is empty");
   usable_ = false;
-  stream_->begin(operation == Operation::download ? Expected::file : Expected::reply);
+  stream_->begin(operation == Operation::download ? AnswerBody::file : AnswerBody::body);
   warn_of_dropped();
   frame ? stream_->send_frame(request) : stream_->send_text(request);
 }
@@ -352,7 +351,7 @@ Operation DialectClient::send_message(std::string_view text) {
     if (!is_call(members, dialect)) operation = operation_of(members, dialect);
   }
   usable_ = false;
-  stream_->begin(operation == Operation::download ? Expected::file : Expected::reply);
+  stream_->begin(operation == Operation::download ? AnswerBody::file : AnswerBody::body);
   warn_of_dropped();
   header.empty() ? stream_->send_text(text) : stream_->send_frame(header);
   return operation;

@@ -9,12 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <ctime>
-#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "framecall/error.hpp"
 #include "framecall/wire/json.hpp"
@@ -35,17 +32,6 @@ constexpr auto look_soon = milliseconds(2);  // for an acknowledgement, which no
 constexpr auto shortest_quiet = milliseconds(50);
 constexpr auto reset_watch = milliseconds(100);  // of a peer that has ended its direction and may not have wanted all
 
-// Raw text is told from frames whatever the dialect is: what a peer says that is no frame belongs into a message.
-Dialect to_read(const Dialect& dialect) {
-  Dialect reading = dialect;
-  reading.lines = true;
-  reading.words.clear();
-  reading.operation_keys.clear();
-  reading.size_keys.clear();
-  reading.checksum_place = Dialect::ChecksumPlace::none;
-  return reading;
-}
-
 // As much of it as one poll() can wait.
 milliseconds poll_until(Clock::time_point deadline) {
   return std::clamp(std::chrono::ceil<milliseconds>(deadline - Clock::now()), milliseconds(0), milliseconds(INT_MAX));
@@ -60,14 +46,14 @@ DialectConnection::DialectConnection(const Endpoint& endpoint, const Dialect& di
       timeout_(timeout),
       quiet_(std::max(shortest_quiet, milliseconds(dialect.pause_ms))),
       max_text_(max_text),
-      reading_(to_read(dialect)),
+      reading_(answer_dialect(dialect)),
       socket_(open_connection(endpoint, timeout)),
       bytes_(socket_),
       decoder_(default_max_header_size, reading_) {}
 
 DialectConnection::~DialectConnection() { ::close(socket_); }
 
-void DialectConnection::begin(Expected expected) {
+void DialectConnection::begin(AnswerBody expected) {
   keep_words_ = false;
   expect_text({});
   dropped_ = said_.size();
@@ -75,19 +61,10 @@ void DialectConnection::begin(Expected expected) {
   said_.clear();
   listen();
   if (decoder_.end_text()) listen();
-  if (ended_ && expected != Expected::answers) {
+  if (ended_ && expected != AnswerBody::none) {
     throw SystemError(EPIPE, std::generic_category(), address_ + ": the peer has closed the connection");
   }
-  reading_.size_keys.clear();
-  if (expected != Expected::answers) {
-    reading_.size_keys = dialect_.size_keys;
-    const auto& keys = reading_.size_keys;
-    if (!dialect_.command_size_key.empty() &&
-        std::find(keys.begin(), keys.end(), dialect_.command_size_key) == keys.end()) {
-      reading_.size_keys.push_back(dialect_.command_size_key);
-    }
-  }
-  reading_.checksum_place = expected == Expected::file ? dialect_.checksum_place : Dialect::ChecksumPlace::none;
+  expect_body(reading_, dialect_, expected);
 }
 
 // --- Speaking

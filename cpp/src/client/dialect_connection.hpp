@@ -15,6 +15,7 @@
 #include "framecall/wire/dialect.hpp"
 #include "framecall/wire/frame.hpp"
 #include "net/byte_stream.hpp"
+#include "wire/answer_dialect.hpp"
 #include "wire/expected_text.hpp"
 
 namespace framecall {
@@ -34,14 +35,9 @@ class DialectConnection {
   ~DialectConnection();
   DialectConnection(const DialectConnection&) = delete;
 
-  /// What has a body in the frames to come.
-  enum class Expected : std::uint8_t {
-    answers,  ///< nothing: an answer may repeat a size that is not its own
-    reply,    ///< what has a size key
-    file,     ///< and the checksum behind it counts to it
-  };
-  /// Drops what was said so far. Throws SystemError if the peer has closed, and so cannot answer.
-  void begin(Expected expected);
+  /// Drops what the peer sent so far. `expected`: what follows the headers to come; none: an answer may repeat a size that is not
+  /// its own. Throws SystemError if the peer has closed, and so cannot answer.
+  void begin(AnswerBody expected);
   /// How many words begin() has dropped, and the last of them.
   std::size_t dropped() const { return dropped_; }
   const std::string& last_dropped() const { return last_dropped_; }
