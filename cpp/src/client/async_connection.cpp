@@ -165,12 +165,12 @@ void AsyncConnection::flush() {
   PlainStream stream(socket_.native_handle());
   for (fill(); !out_.empty() && !writing_; fill()) {
     switch (out_.send_to(stream)) {
-      case OutQueue::Result::lost:
+      case SendQueue::Result::lost:
         session_.lose(errno);
         deliver();
         return;
-      case OutQueue::Result::blocked:
-      case OutQueue::Result::more: wait_to_write(); break;
+      case SendQueue::Result::blocked:
+      case SendQueue::Result::more: wait_to_write(); break;
       default: break;
     }
   }

@@ -70,7 +70,7 @@ class AsyncConnection : public std::enable_shared_from_this<AsyncConnection> {
   ClientSession::TimePoint timer_due_ = ClientSession::no_deadline;
   ReplyDecoder replies_;
   ClientSession session_;
-  OutQueue out_;
+  SendQueue out_;
   std::vector<std::function<void(std::exception_ptr)>> writers_;
   bool open_ = true, connected_ = false;
   bool reading_ = false, writing_ = false, flush_posted_ = false, held_ = false;

@@ -16,28 +16,28 @@ constexpr std::size_t segments_of_frame = 4;  // that a frame adds at most
 
 }  // namespace
 
-std::uint64_t OutQueue::left_of(const Segment& segment) {
+std::uint64_t SendQueue::left_of(const Segment& segment) {
   return segment.file->offset() + segment.file->length() - static_cast<std::uint64_t>(segment.offset);
 }
 
-OutQueue::Segment& OutQueue::tail() {
+SendQueue::Segment& SendQueue::tail() {
   if (segments_.empty() || segments_.back().file) segments_.emplace_back();
   return segments_.back();
 }
 
-void OutQueue::append(std::string_view bytes) {
+void SendQueue::append(std::string_view bytes) {
   if (bytes.empty()) return;
   tail().bytes.append(bytes);
   memory_ += bytes.size();
 }
 
 // For `count` more segments: adding them cannot fail then.
-void OutQueue::make_room(std::size_t count) {
+void SendQueue::make_room(std::size_t count) {
   const std::size_t needed = segments_.size() + count;
   if (needed > segments_.capacity()) segments_.reserve(std::max(needed, 2 * segments_.capacity()));
 }
 
-void OutQueue::append(Buffer block) {
+void SendQueue::append(Buffer block) {
   if (block.size() < block_from) {
     append(block.view());
     return;
@@ -49,7 +49,7 @@ void OutQueue::append(Buffer block) {
 }
 
 // Takes all memory that it needs before it changes anything: half a frame would make the peer read the next one as its rest.
-void OutQueue::append_frame(std::string_view prefix, std::string_view header, Buffer&& body) {
+void SendQueue::append_frame(std::string_view prefix, std::string_view header, Buffer&& body) {
   const bool copied = body.size() < block_from;
   if (!copied) make_room(segments_of_frame);
   const std::size_t size = prefix.size() + header.size() + (copied ? body.size() : 0);
@@ -63,8 +63,8 @@ void OutQueue::append_frame(std::string_view prefix, std::string_view header, Bu
   if (!copied) append(std::move(body));
 }
 
-void OutQueue::append_frame(std::string_view prefix, std::string_view header, FileStore::Download&& file,
-                            Buffer&& trailer) {
+void SendQueue::append_frame(std::string_view prefix, std::string_view header, FileStore::Download&& file,
+                             Buffer&& trailer) {
   make_room(segments_of_frame);
   auto kept = file.length() > 0 ? std::make_unique<FileStore::Download>(std::move(file)) : nullptr;
   tail().bytes.prepare(prefix.size() + header.size());
@@ -81,31 +81,31 @@ void OutQueue::append_frame(std::string_view prefix, std::string_view header, Fi
   segments_.emplace_back().bytes = std::move(trailer);
 }
 
-void OutQueue::clear() {
+void SendQueue::clear() {
   std::vector<Segment>().swap(segments_);
   first_ = memory_ = 0;
   files_ = 0;
 }
 
-const OutQueue::Segment& OutQueue::next_file() const {
+const SendQueue::Segment& SendQueue::next_file() const {
   return *std::find_if(segments_.begin() + static_cast<std::ptrdiff_t>(first_), segments_.end(),
                        [](const Segment& segment) { return segment.file != nullptr; });
 }
 
-std::uint64_t OutQueue::file_left() const {
+std::uint64_t SendQueue::file_left() const {
   const Segment& segment = next_file();
   return left_of(segment);
 }
 
-const std::string& OutQueue::file_name() const { return next_file().file->name(); }
+const std::string& SendQueue::file_name() const { return next_file().file->name(); }
 
-void OutQueue::pop() {
+void SendQueue::pop() {
   if (segments_[first_].file) --files_;
   segments_[first_] = Segment();
   if (++first_ == segments_.size()) clear();
 }
 
-OutQueue::Result OutQueue::send_to(ByteStream& stream) {
+SendQueue::Result SendQueue::send_to(ByteStream& stream) {
   std::size_t done = 0;
   while (!segments_.empty()) {
     Segment& segment = segments_[first_];
@@ -123,7 +123,7 @@ OutQueue::Result OutQueue::send_to(ByteStream& stream) {
 }
 
 // As many segments as one call takes. What was sent is taken away, whole segments only from the front.
-ssize_t OutQueue::send_memory(ByteStream& stream) {
+ssize_t SendQueue::send_memory(ByteStream& stream) {
   std::array<iovec, max_vectors> vectors{};
   std::size_t used = 0;
   bool before_file = false;
@@ -148,7 +148,7 @@ ssize_t OutQueue::send_memory(ByteStream& stream) {
   return count;
 }
 
-ssize_t OutQueue::send_file(ByteStream& stream) {
+ssize_t SendQueue::send_file(ByteStream& stream) {
   Segment& segment = segments_[first_];
   const std::uint64_t left = left_of(segment);
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(left, sendfile_piece));

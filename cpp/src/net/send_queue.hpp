@@ -16,7 +16,7 @@
 namespace framecall {
 
 /// Owns no memory while it is empty.
-class OutQueue {
+class SendQueue {
  public:
   enum class Result : std::uint8_t {
     sent,     ///< everything

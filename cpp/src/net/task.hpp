@@ -7,10 +7,10 @@
 namespace framecall {
 
 /// A function to be called once. Unlike std::function it takes what cannot be copied, and so needs no block of its own for it.
-class Work {
+class Task {
  public:
   template <class Function>
-  explicit Work(Function function) : function_(std::make_unique<Of<Function>>(std::move(function))) {}
+  explicit Task(Function function) : function_(std::make_unique<Of<Function>>(std::move(function))) {}
   void operator()() { function_->call(); }
 
  private:

@@ -367,15 +367,15 @@ void Connection::flush() {
     const std::size_t before = out_.memory();
     const bool files = out_.has_file();
     switch (out_.send_to(*bytes_)) {
-      case OutQueue::Result::sent: clocks_.note_progress(); break;
-      case OutQueue::Result::lost: lost(errno); return;
-      case OutQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none
+      case SendQueue::Result::sent: clocks_.note_progress(); break;
+      case SendQueue::Result::lost: lost(errno); return;
+      case SendQueue::Result::shrunk:  // a part went as the whole: the peer has to learn that it is none
         log(LogLevel::error,
             std::string("\"").append(printable(out_.file_name())).append("\" became shorter while it was sent"));
         close();
         return;
-      case OutQueue::Result::more:
-      case OutQueue::Result::blocked:
+      case SendQueue::Result::more:
+      case SendQueue::Result::blocked:
         if (out_.memory() < before || files) clocks_.note_progress();
         break;
     }

@@ -33,7 +33,7 @@ std::int64_t precise_time() {
 EventLoop::EventLoop(ServerState& shared)
     : LoopResources(shared,
                     std::make_shared<LoopMailbox>([this] { asio::post(io, [mailbox = mailbox] { mailbox->run(); }); },
-                                                  [this](std::vector<Work>& turns) { gather(turns); })),
+                                                  [this](std::vector<Task>& turns) { gather(turns); })),
       io(shared.options.batch ? 2 : 1) {
   lead_.on_takeover([this] {
     mailbox->release();
@@ -59,9 +59,9 @@ void EventLoop::abandon() {
   for (Connection* connection : idle.owners()) connection->close();
 }
 
-void EventLoop::gather(std::vector<Work>& turns) {
+void EventLoop::gather(std::vector<Task>& turns) {
   gathering_ = true;
-  for (Work& turn : turns) guarded([&] { turn(); });
+  for (Task& turn : turns) guarded([&] { turn(); });
   gathering_ = false;
   const auto touched = std::exchange(touched_, {});
   for (const auto& connection : touched) connection->end_turn();
@@ -129,7 +129,7 @@ void EventLoop::run_batch() {
 void EventLoop::run_batch_calls() {
   Batch& batch = *state.options.batch;
   batch.enter();
-  while (std::optional<FairQueue::Task> call = state.batch_calls.take()) {
+  while (std::optional<FairQueue::Taken> call = state.batch_calls.take()) {
     guarded([&] { call->work(); });
     const std::uint64_t connection = call->connection;
     call.reset();

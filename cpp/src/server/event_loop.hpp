@@ -62,7 +62,7 @@ class EventLoop : public LoopResources {
   /// Closes the connection that has been silent for the longest time, if one has been silent for long. True: it did.
   bool make_place();
   /// Many turns of connections in one: each of them sends once, at the end. In between, touched() notes whom it concerns.
-  void gather(std::vector<Work>& turns);
+  void gather(std::vector<Task>& turns);
   bool gathering() const { return gathering_; }
   void touched(std::shared_ptr<Connection> connection) { touched_.push_back(std::move(connection)); }
   /// Runs it; what it throws is logged.
@@ -103,7 +103,7 @@ class EventLoop : public LoopResources {
   std::vector<std::shared_ptr<Connection>> touched_;
   std::vector<std::function<void()>> wait_again_;
   bool gathering_ = false;
-  Lead lead_;
+  LoopHandover lead_;
   bool batch_due_ = false;
   std::size_t yielding_ = 0;
   std::int64_t turn_began_ = 0;  // in nanoseconds; 0: nobody has looked at the clock since

@@ -5,7 +5,7 @@
 
 namespace framecall {
 
-void FairQueue::push(const WorkOrigin& origin, Work work, OnClose on_close) {
+void FairQueue::push(const WorkOrigin& origin, Task work, OnClose on_close) {
   std::list<Queued> queued;  // made first: nothing fails once there is a place for it
   queued.push_back({std::move(work), on_close});
   const std::lock_guard lock(mutex_);
@@ -43,7 +43,7 @@ void FairQueue::relist(Lane& lane) {
   }
 }
 
-std::optional<FairQueue::Task> FairQueue::take() {
+std::optional<FairQueue::Taken> FairQueue::take() {
   const std::lock_guard lock(mutex_);
   if (addresses_waiting_.empty()) return std::nullopt;
   Address& address = *addresses_waiting_.front();
@@ -51,7 +51,7 @@ std::optional<FairQueue::Task> FairQueue::take() {
   // To the end of the lists, if they may run on.
   address.place.leave(addresses_waiting_);
   lane.place.leave(address.waiting);
-  Task task{std::move(lane.queue.front().work), lane.connection};
+  Taken task{std::move(lane.queue.front().work), lane.connection};
   lane.queue.pop_front();
   ++lane.running;
   ++address.running;

@@ -26,8 +26,8 @@ struct WorkOrigin {
 /// pieces of work of one connection, and of one address, run at a time. Thread-safe.
 class FairQueue {
  public:
-  struct Task {
-    Work work;
+  struct Taken {
+    Task work;
     std::uint64_t connection;
   };
 
@@ -36,9 +36,9 @@ class FairQueue {
 
   explicit FairQueue(std::size_t share) : share_(share) {}
 
-  void push(const WorkOrigin& origin, Work work, OnClose on_close = OnClose::drop);
+  void push(const WorkOrigin& origin, Task work, OnClose on_close = OnClose::drop);
   /// The next piece of work that may run now, or nothing. Whoever takes it calls done() after it.
-  std::optional<Task> take();
+  std::optional<Taken> take();
   void done(std::uint64_t connection);
   /// take() would return something.
   bool ready() const;
@@ -73,7 +73,7 @@ class FairQueue {
   };
   using Addresses = std::map<std::string, Address, std::less<>>;
   struct Queued {
-    Work work;
+    Task work;
     OnClose on_close;
   };
   struct Lane {

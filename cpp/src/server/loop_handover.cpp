@@ -11,7 +11,7 @@ constexpr int quiet_looks = 50;  // at a leader that is there; then nobody looks
 
 }  // namespace
 
-bool Lead::begin() {
+bool LoopHandover::begin() {
   Lock lock(mutex_);
   if (first_) {
     first_ = false;
@@ -21,7 +21,7 @@ bool Lead::begin() {
   return stand_by(lock);
 }
 
-bool Lead::away(const std::function<void()>& work) {
+bool LoopHandover::away(const std::function<void()>& work) {
   const std::uint64_t mine = state_ + 1;
   state_ = mine;
   if (!watched_) {
@@ -36,7 +36,7 @@ bool Lead::away(const std::function<void()>& work) {
 }
 
 // Until this thread leads.
-bool Lead::stand_by(Lock& lock) {
+bool LoopHandover::stand_by(Lock& lock) {
   ++standing_by_;
   lock.unlock();
   if (on_standby_) on_standby_();
@@ -55,7 +55,7 @@ bool Lead::stand_by(Lock& lock) {
 }
 
 // True: the leader did not come back, and this thread leads now.
-bool Lead::watch(Lock& lock) {
+bool LoopHandover::watch(Lock& lock) {
   watched_ = true;
   std::uint64_t seen = state_;
   for (int quiet = 0; quiet < quiet_looks && !ended_;) {
@@ -75,20 +75,20 @@ bool Lead::watch(Lock& lock) {
   return false;
 }
 
-void Lead::end() {
+void LoopHandover::end() {
   const Lock lock(mutex_);
   ended_ = true;
   standby_.notify_all();
   ended_changed_.notify_all();
 }
 
-void Lead::leave() {
+void LoopHandover::leave() {
   const Lock lock(mutex_);
   ++left_;
   ended_changed_.notify_all();
 }
 
-bool Lead::wait(std::size_t count, std::chrono::milliseconds grace) {
+bool LoopHandover::wait(std::size_t count, std::chrono::milliseconds grace) {
   Lock lock(mutex_);
   ended_changed_.wait(lock, [this] { return ended_; });
   if (ended_changed_.wait_for(lock, grace, [&] { return left_ >= count; })) return true;

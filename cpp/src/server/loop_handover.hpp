@@ -14,7 +14,7 @@
 namespace framecall {
 
 /// All functions may be called from any thread, unless said otherwise. Handing over the lead orders the memory of both threads.
-class Lead {
+class LoopHandover {
  public:
   /// For a new thread: waits until it has to lead. False: the loop has ended.
   bool begin();

@@ -5,7 +5,7 @@
 #include "server/insist.hpp"
 
 namespace framecall {
-void LoopMailbox::post(Work work) noexcept {
+void LoopMailbox::post(Task work) noexcept {
   const std::lock_guard lock(mutex_);
   if (retired_) return;
   insist([&] { posted_.push_back(std::move(work)); });  // moves only once there is room
@@ -26,7 +26,7 @@ void LoopMailbox::release() {
 }
 
 void LoopMailbox::run() {
-  std::vector<Work> posted;
+  std::vector<Task> posted;
   {
     const std::lock_guard lock(mutex_);
     collecting_ = false;
@@ -36,7 +36,7 @@ void LoopMailbox::run() {
 }
 
 void LoopMailbox::retire() {
-  std::vector<Work> dropped;  // outside of the lock: the last owner of a connection may be among them
+  std::vector<Task> dropped;  // outside of the lock: the last owner of a connection may be among them
   const std::lock_guard lock(mutex_);
   retired_ = true;
   dropped.swap(posted_);

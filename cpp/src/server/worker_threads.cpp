@@ -28,7 +28,7 @@ void WorkerThreads::end() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void WorkerThreads::post(const WorkOrigin& origin, Work work, FairQueue::OnClose on_close) {
+void WorkerThreads::post(const WorkOrigin& origin, Task work, FairQueue::OnClose on_close) {
   queue_.push(origin, std::move(work), on_close);
   // With the lock: a thread that has found nothing waits before it is notified.
   const std::lock_guard lock(mutex_);
@@ -59,7 +59,7 @@ void WorkerThreads::run() {
     std::uint64_t connection;
   };
   for (;;) {
-    std::optional<FairQueue::Task> task = queue_.take();
+    std::optional<FairQueue::Taken> task = queue_.take();
     if (!task) {
       std::unique_lock lock(mutex_);
       if (queue_.ready()) continue;
@@ -69,7 +69,7 @@ void WorkerThreads::run() {
     }
     const Done done{queue_, task->connection};
     try {
-      Work work = std::move(task->work);  // dies here, before done(), with what it holds
+      Task work = std::move(task->work);  // dies here, before done(), with what it holds
       work();
     } catch (const std::exception& error) {
       report_(error.what());

@@ -24,7 +24,7 @@ class WorkerThreads {
   ~WorkerThreads();
   WorkerThreads(const WorkerThreads&) = delete;
 
-  void post(const WorkOrigin& origin, Work work, FairQueue::OnClose on_close = FairQueue::OnClose::drop);
+  void post(const WorkOrigin& origin, Task work, FairQueue::OnClose on_close = FairQueue::OnClose::drop);
   void hold(std::uint64_t connection, bool held);
   void drop(std::uint64_t connection);
   std::size_t share() const { return queue_.share(); }

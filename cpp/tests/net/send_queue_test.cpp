@@ -16,7 +16,7 @@
 namespace framecall::send_queue_test {
 namespace {
 
-using Result = OutQueue::Result;
+using Result = SendQueue::Result;
 
 // A stream that accepts at most `most` bytes of a write and `room` of all, or fails if it is told to.
 class ShortStream final : public ByteStream {
@@ -74,7 +74,7 @@ Buffer buffer(std::string_view bytes) {
 
 struct Sending {
   Result send() { return queue.send_to(stream); }
-  OutQueue queue;
+  SendQueue queue;
   ShortStream stream;
 };
 
@@ -86,7 +86,7 @@ TEST(SendQueue, everything_arrives_in_order_however_short_the_writes_are) {
   for (const std::size_t most : {std::size_t{1}, std::size_t{7}, std::size_t{4096}, SIZE_MAX}) {
     Sending sending;
     sending.stream.most = most;
-    OutQueue& queue = sending.queue;
+    SendQueue& queue = sending.queue;
     queue.append("abc");
     queue.append_frame("P1", "{small}", buffer("body"));
     queue.append_frame("P2", "{large}", buffer(large));

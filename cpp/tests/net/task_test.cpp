@@ -8,20 +8,20 @@
 namespace framecall::task_test {
 namespace {
 
-TEST(Work, runs_a_function_that_cannot_be_copied) {
+TEST(Task, runs_a_function_that_cannot_be_copied) {
   int result = 0;
-  Work work([number = std::make_unique<int>(7), &result]() mutable { result = (*number)++; });
-  Work moved = std::move(work);
+  Task work([number = std::make_unique<int>(7), &result]() mutable { result = (*number)++; });
+  Task moved = std::move(work);
   moved();
   EXPECT_EQ(result, 7);
 }
 
-TEST(Work, that_never_runs_frees_what_it_holds) {
+TEST(Task, that_never_runs_frees_what_it_holds) {
   const auto held = std::make_shared<int>(1);
   {
-    Work work([held] {});
+    Task work([held] {});
     EXPECT_EQ(held.use_count(), 2);
-    work = Work([] {});
+    work = Task([] {});
     EXPECT_EQ(held.use_count(), 1);
   }
   EXPECT_EQ(held.use_count(), 1);

@@ -14,7 +14,7 @@ struct Record {
   std::string text;
   void push(FairQueue& queue, std::uint64_t connection, const char* address, char name,
             FairQueue::OnClose on_close = FairQueue::OnClose::drop) {
-    queue.push({connection, address}, Work([this, name] { text += name; }), on_close);
+    queue.push({connection, address}, Task([this, name] { text += name; }), on_close);
   }
   // Takes at most `count`, and does not end them.
   std::vector<std::uint64_t> take(FairQueue& queue, std::size_t count) {
@@ -94,7 +94,7 @@ TEST(FairQueue, a_closed_connection_leaves_only_what_is_to_run_all_the_same) {
   FairQueue queue(4);
   Record record;
   const auto body = std::make_shared<int>(0);
-  queue.push({1, "one"}, Work([body] {}));
+  queue.push({1, "one"}, Task([body] {}));
   record.push(queue, 1, "one", 'k', FairQueue::OnClose::run);
   record.push(queue, 1, "one", 'd');
   queue.hold(1, true);
@@ -124,7 +124,7 @@ TEST(FairQueue, work_under_way_may_outlive_its_connection) {
 TEST(FairQueue, what_comes_once_is_forgotten_behind_it) {
   FairQueue queue(1);
   Record record;
-  for (std::uint64_t i = 0; i < 3; ++i) queue.push({i, "one", true}, Work([&] { record.text += 'u'; }));
+  for (std::uint64_t i = 0; i < 3; ++i) queue.push({i, "one", true}, Task([&] { record.text += 'u'; }));
   record.run_all(queue);
   EXPECT_EQ(record.text, "uuu");
 }

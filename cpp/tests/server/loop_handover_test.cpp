@@ -76,8 +76,8 @@ struct Batched {
   }
 };
 
-TEST(Lead, goes_to_another_thread_when_the_leader_stays_away) {
-  Lead lead;
+TEST(LoopHandover, goes_to_another_thread_when_the_leader_stays_away) {
+  LoopHandover lead;
   std::mutex mutex;
   std::condition_variable changed;
   bool back = false;
@@ -105,8 +105,8 @@ TEST(Lead, goes_to_another_thread_when_the_leader_stays_away) {
   EXPECT_EQ(led, 2);
 }
 
-TEST(Lead, stays_where_it_is_when_nobody_is_slow) {
-  Lead lead;
+TEST(LoopHandover, stays_where_it_is_when_nobody_is_slow) {
+  LoopHandover lead;
   ASSERT_TRUE(lead.begin());
   EXPECT_FALSE(lead.has_standby());
   int done = 0;

@@ -15,7 +15,7 @@ namespace {
 // A mailbox that runs what it delivers, and counts how often it wakes its loop.
 struct Loop {
   void post(char name) {
-    mailbox->post(Work([this, name] { ran += name; }));
+    mailbox->post(Task([this, name] { ran += name; }));
   }
   int woken = 0, failures = 0;
   std::string ran;
@@ -24,8 +24,8 @@ struct Loop {
         if (failures-- > 0) throw std::bad_alloc();
         ++woken;
       },
-      [](std::vector<Work>& posted) {
-        for (Work& work : posted) work();
+      [](std::vector<Task>& posted) {
+        for (Task& work : posted) work();
       });
 };
 
@@ -42,7 +42,7 @@ TEST(LoopMailbox, wakes_its_loop_once_for_all_that_was_posted) {
 
 TEST(LoopMailbox, what_is_posted_while_it_delivers_comes_with_the_next_run) {
   Loop loop;
-  loop.mailbox->post(Work([&] { loop.post('b'); }));
+  loop.mailbox->post(Task([&] { loop.post('b'); }));
   loop.mailbox->run();
   EXPECT_EQ(loop.ran, "");
   EXPECT_EQ(loop.woken, 2);
@@ -72,12 +72,12 @@ TEST(LoopMailbox, a_loop_that_is_gone_frees_what_was_posted_and_takes_no_more) {
   // Freeing the last owner of a connection may post again: it must not happen under the lock.
   struct PostsAgain {
     ~PostsAgain() {
-      if (mailbox) mailbox->post(Work([] {}));
+      if (mailbox) mailbox->post(Task([] {}));
     }
     std::shared_ptr<LoopMailbox> mailbox;
   };
   const auto held = std::make_shared<int>(1);
-  const auto work = [&] { return Work([held, again = std::make_unique<PostsAgain>(PostsAgain{loop.mailbox})] {}); };
+  const auto work = [&] { return Task([held, again = std::make_unique<PostsAgain>(PostsAgain{loop.mailbox})] {}); };
   loop.mailbox->post(work());
   EXPECT_EQ(held.use_count(), 2);
   loop.mailbox->retire();

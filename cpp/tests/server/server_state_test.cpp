@@ -80,7 +80,7 @@ TEST(ServerState, work_that_is_held_or_dropped_is_so_in_every_queue) {
   const auto held = std::make_shared<int>(1);
   const auto post = [&](auto& queue) {
     const WorkOrigin origin{7, "192.0.2.1"};
-    queue.push(origin, Work([held] {}));
+    queue.push(origin, Task([held] {}));
   };
   post(state.batch_calls);
   // A connection can be held only once something of it is queued: block each thread with its first piece of work.
@@ -88,7 +88,7 @@ TEST(ServerState, work_that_is_held_or_dropped_is_so_in_every_queue) {
   std::unique_lock closed(gate);
   for (WorkerThreads* threads : {&*state.workers, &*state.pool, &*state.stream_threads}) {
     for (int i = 0; i < 2; ++i) {
-      threads->post({7, "192.0.2.1"}, Work([held, &gate] { const std::lock_guard wait(gate); }));
+      threads->post({7, "192.0.2.1"}, Task([held, &gate] { const std::lock_guard wait(gate); }));
     }
   }
   state.hold_work(7, true);

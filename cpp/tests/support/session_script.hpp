@@ -205,8 +205,8 @@ class SessionScript {
 
   ServerState state_;
   std::shared_ptr<LoopMailbox> mailbox_ = std::make_shared<LoopMailbox>([] {},
-                                                                        [](std::vector<Work>& posted) {
-                                                                          for (Work& work : posted) work();
+                                                                        [](std::vector<Task>& posted) {
+                                                                          for (Task& work : posted) work();
                                                                         });
   LoopResources loop_{state_, mailbox_};
 

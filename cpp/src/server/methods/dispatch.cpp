@@ -64,7 +64,7 @@ void start_handler(ServerState& server, const Method& method, Request request, c
       break;
     }
     case Method::Where::batch:
-      server.batch_calls.push(origin(), Work([&method, request = std::move(request), reply]() mutable {
+      server.batch_calls.push(origin(), Task([&method, request = std::move(request), reply]() mutable {
                                 method.later(std::move(request), reply, nullptr);
                               }),
                               on_close);
@@ -78,7 +78,7 @@ void start_handler(ServerState& server, const Method& method, Request request, c
           reply.current_exception();
         }
       };
-      (method.streams ? *server.stream_threads : *server.pool).post(origin(), Work(std::move(work)), on_close);
+      (method.streams ? *server.stream_threads : *server.pool).post(origin(), Task(std::move(work)), on_close);
     }
   }
 }

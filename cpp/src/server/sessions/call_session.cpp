@@ -327,7 +327,7 @@ Responder CallSession::responder_for(PendingCalls::Call pending) {
     std::optional<Failure> problem;
     if (response != nullptr) answer.emplace(std::move(*response));
     if (failure != nullptr) problem = *failure;
-    mailbox->post(Work([port, this, pending, answer = std::move(answer), problem = std::move(problem)]() mutable {
+    mailbox->post(Task([port, this, pending, answer = std::move(answer), problem = std::move(problem)]() mutable {
       const auto own = port.lock();
       if (!own) return;
       const auto turn = [&] { finish(*pending, answer ? &*answer : nullptr, problem ? &*problem : nullptr); };
@@ -412,17 +412,17 @@ void CallSession::finish_body(const CallHead& head, Request& request, std::uniqu
   });
 }
 
-void CallSession::start_file_work(Work work, FairQueue::OnClose on_close) {
+void CallSession::start_file_work(Task work, FairQueue::OnClose on_close) {
   port_.state().workers->post(port_.work_origin(), std::move(work), on_close);
 }
 
 bool CallSession::sends_file() const { return port_.out().has_file(); }
 
-Work CallSession::way_back(std::function<void()> then) {
-  Work made([port = port_.weak_from_this(), then = std::move(then)] {
+Task CallSession::way_back(std::function<void()> then) {
+  Task made([port = port_.weak_from_this(), then = std::move(then)] {
     if (const auto own = port.lock()) own->on_own_thread(then);
   });
-  return Work([mailbox = port_.mailbox(), made = std::move(made)]() mutable { mailbox->post(std::move(made)); });
+  return Task([mailbox = port_.mailbox(), made = std::move(made)]() mutable { mailbox->post(std::move(made)); });
 }
 
 void CallSession::on_file_answer(PendingCall& pending, FileAnswer& answer) {

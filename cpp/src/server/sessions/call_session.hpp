@@ -117,9 +117,9 @@ class CallSession final : public BodySink, private CallControl, private FileCall
   FileCalls& files();
 
   void cancel(const std::string& id) override;
-  void start_file_work(Work work, FairQueue::OnClose on_close) override;
+  void start_file_work(Task work, FairQueue::OnClose on_close) override;
   bool sends_file() const override;
-  Work way_back(std::function<void()> then) override;
+  Task way_back(std::function<void()> then) override;
   void on_file_answer(PendingCall& pending, FileAnswer& answer) override;
 
   SessionPort& port_;

@@ -63,7 +63,7 @@ void CallStreams::open(const Call& call, std::shared_ptr<void> place, bool accep
   pending_.begin_stream(*call, std::move(place));
   const auto on_loop = [mailbox = port_.mailbox(), port = port_.weak_from_this(), this,
                         weak = std::weak_ptr(call)](auto work) {
-    mailbox->post(Work([port, this, weak, work = std::move(work)]() mutable {
+    mailbox->post(Task([port, this, weak, work = std::move(work)]() mutable {
       const auto own = port.lock();
       const auto strong = weak.lock();
       if (!own || !strong) return;

@@ -32,13 +32,13 @@ void FileCalls::queue(const Call& call, RunsOn where, FairQueue::OnClose on_clos
   const bool in_turn = where == RunsOn::worker_in_turn;
   const auto answer = std::make_shared<std::optional<FileAnswer>>();
   // Made beforehand, so that nothing can fail when the work is done.
-  Work back = host_.way_back([this, call, answer, in_turn] {
+  Task back = host_.way_back([this, call, answer, in_turn] {
     host_.on_file_answer(*call, **answer);
     if (!in_turn) return;
     runs_ = false;
     next();
   });
-  Work work([function = std::move(function), answer, back = std::move(back)]() mutable {
+  Task work([function = std::move(function), answer, back = std::move(back)]() mutable {
     try {
       answer->emplace(function());
     } catch (...) {
@@ -55,14 +55,14 @@ void FileCalls::queue(const Call& call, RunsOn where, FairQueue::OnClose on_clos
   }
 }
 
-void FileCalls::begin(Work work) {
+void FileCalls::begin(Task work) {
   host_.start_file_work(std::move(work), FairQueue::OnClose::drop);
   runs_ = true;
 }
 
 void FileCalls::next() {
   if (waiting_.empty() || !may_begin()) return;
-  Work work = std::move(waiting_.front());
+  Task work = std::move(waiting_.front());
   waiting_.pop_front();
   begin(std::move(work));
 }

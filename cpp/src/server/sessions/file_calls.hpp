@@ -25,12 +25,12 @@ using FileAnswer = std::variant<Failure, Response, OutgoingFile>;
 class FileCallsHost {
  public:
   /// Queues work for the workers.
-  virtual void start_file_work(Work work, FairQueue::OnClose on_close) = 0;
+  virtual void start_file_work(Task work, FairQueue::OnClose on_close) = 0;
   /// A file waits to be sent, or is being sent.
   virtual bool sends_file() const = 0;
   /// Makes the way back to the connection. The result is called once, from any thread, and cannot fail; `then` runs on the
   /// connection's thread if the connection is open.
-  virtual Work way_back(std::function<void()> then) = 0;
+  virtual Task way_back(std::function<void()> then) = 0;
   virtual void on_file_answer(PendingCall& call, FileAnswer& answer) = 0;
 
  protected:
@@ -58,10 +58,10 @@ class FileCalls {
   template <class Function>
   void queue(const Call& call, RunsOn where, FairQueue::OnClose on_close, Function function);
   bool may_begin() const { return !runs_ && !host_.sends_file(); }
-  void begin(Work work);
+  void begin(Task work);
 
   FileCallsHost& host_;
-  std::list<Work> waiting_;
+  std::list<Task> waiting_;
   bool runs_ = false;  // a call of worker_in_turn
 };
 

@@ -41,7 +41,7 @@ void SessionPort::wait_for(std::function<void()> work, std::function<void()> the
     std::optional<CallError> failure;
   };
   const auto waiting = std::make_shared<Waiting>(Waiting{shared_from_this(), std::move(work), std::move(then), {}});
-  Work ended([waiting] {
+  Task ended([waiting] {
     SessionPort& port = *waiting->self;
     port.waiting_ = false;
     port.on_own_thread([&] {
@@ -60,7 +60,7 @@ void SessionPort::wait_for(std::function<void()> work, std::function<void()> the
     }
     mailbox->post(std::move(ended));
   };
-  state().workers->post(work_origin(), Work(std::move(task)), on_close);
+  state().workers->post(work_origin(), Task(std::move(task)), on_close);
   waiting_ = true;
 }
 
@@ -68,7 +68,7 @@ SessionPort::Resume SessionPort::pause() {
   waiting_ = true;
   paused_ = shared_from_this();
   return [mailbox = mailbox(), port = weak_from_this()](std::function<void()> then) {
-    mailbox->post(Work([port, then = std::move(then)] {
+    mailbox->post(Task([port, then = std::move(then)] {
       const auto self = port.lock();
       if (!self || !self->open()) return;
       self->paused_.reset();

@@ -58,8 +58,8 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
   Life life() const { return life_; }
   bool open() const { return life_ != Life::closed; }
   /// What is to be sent leaves at the end of the turn. While a file is under way nothing is read.
-  OutQueue& out() { return out_; }
-  const OutQueue& out() const { return out_; }
+  SendQueue& out() { return out_; }
+  const SendQueue& out() const { return out_; }
   /// Whether the session may take more of what has come; its own limits come on top.
   bool may_read() {
     held_ = out_.memory() > (held_ ? low_water : high_water);
@@ -115,7 +115,7 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
   static constexpr std::size_t low_water = 256 << 10;  ///< and below which it is again
 
   LoopResources& loop_;
-  OutQueue out_;
+  SendQueue out_;
   std::string peer_;
   const std::uint64_t id_;
   const std::string network_;            // that has a share, see work_origin()

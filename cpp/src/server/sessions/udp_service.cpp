@@ -295,7 +295,7 @@ void UdpService::run_elsewhere(const Method& method, Request& request, const Ask
       } else {
         datagram.append(response->body.view());
       }
-      mailbox->post(Work([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram), to_log] {
+      mailbox->post(Task([self, place, asker, failed = problem.has_value(), datagram = std::move(datagram), to_log] {
         const auto service = self.lock();
         if (!service || !service->stream_.is_open()) return;
         if (!to_log.empty()) service->log(asker, to_log);

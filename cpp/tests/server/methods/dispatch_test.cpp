@@ -166,7 +166,7 @@ TEST_F(DispatchRunning, starts_handlers_where_they_belong) {
   EXPECT_NE(failed.text.find("it broke"), std::string::npos) << failed.text;
   start("batch", batch);
   EXPECT_EQ(batch.count, 0);
-  std::optional<FairQueue::Task> task = server_.batch_calls.take();
+  std::optional<FairQueue::Taken> task = server_.batch_calls.take();
   ASSERT_TRUE(task);
   EXPECT_EQ(task->connection, 7u);
   task->work();

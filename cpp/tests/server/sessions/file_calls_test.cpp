@@ -18,14 +18,14 @@ namespace framecall::file_calls_test {
 namespace {
 
 struct Host final : FileCallsHost {
-  void start_file_work(Work work, FairQueue::OnClose on_close) override {
+  void start_file_work(Task work, FairQueue::OnClose on_close) override {
     if (no_memory) throw std::bad_alloc();
     queued.push_back(std::move(work));
     on_closes.push_back(on_close);
   }
   bool sends_file() const override { return sending; }
-  Work way_back(std::function<void()> then) override {
-    return Work([this, then = std::move(then)] {
+  Task way_back(std::function<void()> then) override {
+    return Task([this, then = std::move(then)] {
       if (open) then();
     });
   }
@@ -38,12 +38,12 @@ struct Host final : FileCallsHost {
     if (std::holds_alternative<OutgoingFile>(answer)) sending = true;
   }
   void run_one() {
-    Work work = std::move(queued.front());
+    Task work = std::move(queued.front());
     queued.pop_front();
     work();
   }
 
-  std::deque<Work> queued;
+  std::deque<Task> queued;
   std::vector<FairQueue::OnClose> on_closes;
   std::vector<std::string> answers;
   bool sending = false, open = true, no_memory = false;

@@ -76,8 +76,8 @@ class Loop {
         woken_ = true;
         changed_.notify_all();
       },
-      [](std::vector<Work>& posted) {
-        for (Work& work : posted) work();
+      [](std::vector<Task>& posted) {
+        for (Task& work : posted) work();
       });
   std::vector<std::string> log;
   ServerState state{[this] {
