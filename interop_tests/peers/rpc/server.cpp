@@ -5,10 +5,12 @@
 // DIR is the folder of uploads and of the file. methods; without it they are refused.
 #include "framecall/server.hpp"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -168,6 +170,10 @@ int main(int argument_count, char** arguments) {
   try {
     framecall::ServerOptions options;
     options.router = make_router();
+    options.header_timeout = std::chrono::minutes(1);  // the pieces of the relay are slow on a busy machine
+    options.log = [](framecall::LogLevel level, std::string_view line) {
+      if (level != framecall::LogLevel::info) std::cerr << line << std::endl;  // shown when a test fails
+    };
     if (with_root) options.files = std::make_shared<framecall::FileStore>(arguments[2]);
     framecall::Server server(std::move(options));
     const auto bound = server.listen(framecall::Endpoint::parse("127.0.0.1:0"));
