@@ -22,37 +22,32 @@ PLAIN_SERVERS = [peer.key for peer in SERVERS if peer.key not in ("cpp", "packag
 CPP_CLIENTS = ["cpp_blocking", "cpp_async"]
 
 
-@pytest.fixture
-def client(language_peers):
-    """client(key) -> its command line; a skip that says what is missing."""
+def or_skip(make):
+    """make(key), or a skip that says what is missing."""
     def get(key):
         try:
-            return language_peers.client(key)
+            return make(key)
         except languages.Missing as missing:
             pytest.skip(str(missing))
     return get
+
+
+@pytest.fixture
+def client(language_peers):
+    """client(key) -> its command line."""
+    return or_skip(language_peers.client)
 
 
 @pytest.fixture
 def server(language_peers):
-    """server(key) -> the running server; a skip that says what is missing."""
-    def get(key):
-        try:
-            return language_peers.server(key)
-        except languages.Missing as missing:
-            pytest.skip(str(missing))
-    return get
+    """server(key) -> the running server."""
+    return or_skip(language_peers.server)
 
 
 @pytest.fixture
 def vectors_reader(language_builder):
-    """vectors_reader(key) -> its command line; a skip that says what is missing."""
-    def get(key):
-        try:
-            return languages.VECTORS[key](language_builder)
-        except languages.Missing as missing:
-            pytest.skip(str(missing))
-    return get
+    """vectors_reader(key) -> its command line."""
+    return or_skip(lambda key: languages.VECTORS[key](language_builder))
 
 
 def check(command, key, server, cases, **options):

@@ -134,7 +134,7 @@ int get(const GetFlags& flags) {
     if (outcome.exit_code == interrupted) {
       if (flags.output != "-") {
         complain("interrupted; " + target_of(flags, name).string() +
-                 ".part has what came: the same command with --resume goes on");
+                 ".part has the received part: repeat the command with --resume");
       }
       return interrupted;
     }

@@ -101,8 +101,8 @@ class Putter {
     if (flags_.json) print_summary(outcomes_, seconds, "files_stored");
     if (outcomes_.size() > 1 && !flags_.quiet && !flags_.json) print_total(seconds);
     if (!interrupted_name_.empty()) {
-      complain("interrupted; the server keeps what it has of \"" + interrupted_name_ +
-               "\" for a day: the same command with --resume goes on");
+      complain("interrupted; the server keeps the received part of \"" + interrupted_name_ +
+               "\" for 24 hours: repeat the command with --resume");
       return interrupted;
     }
     return exit_code_of(outcomes_);

@@ -36,7 +36,7 @@ struct PutOptions {
 
 struct GetOptions {
   GetOptions() {}
-  bool resume = false;                  ///< go on with the part that an earlier attempt left beside the target
+  bool resume = false;                  ///< continue the part that an earlier attempt left beside the target
   std::uint64_t offset = 0;             ///< of a range; not together with resume
   std::optional<std::uint64_t> length;  ///< of a range; nothing: to the end
   std::uint64_t max_size = INT64_MAX;   ///< bytes; a server that announces more is a ProtocolError

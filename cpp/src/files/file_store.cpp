@@ -123,7 +123,7 @@ FileStore::Upload FileStore::resume(std::string_view name, std::uint64_t offset,
   if (offset == 0) return begin_upload(name, size, hash);
   const std::shared_ptr<Folders> folders = this->folders();
   check_target(*folders, name);
-  auto upload = looked_at("go on with", name, [&] {
+  auto upload = looked_at("resume", name, [&] {
     auto part = resume_part(folders, name, hash, offset, size);
     return part ? std::move(part) : resume_attempt(folders, name, hash, offset, size);
   });
@@ -144,14 +144,14 @@ std::optional<FileStore::Upload> FileStore::resume_part(const std::shared_ptr<Fo
   std::string part = hash + "." + std::to_string(folders->next_part++);
   if (::renameat(folders->parts.get(), hash.c_str(), folders->instance.get(), part.c_str()) != 0) {
     if (errno == ENOENT) return std::nullopt;  // another one was quicker
-    refuse_file("go on with", name, errno);
+    refuse_file("resume", name, errno);
   }
   const int descriptor =
       ::openat(folders->instance.get(), part.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   const int reason = errno;
   Upload upload(folders, name, std::move(part), descriptor);
   struct stat status{};
-  if (descriptor < 0 && reason != ELOOP) refuse_file("go on with", name, reason);
+  if (descriptor < 0 && reason != ELOOP) refuse_file("resume", name, reason);
   if (descriptor < 0 || ::fstat(descriptor, &status) != 0 || !folders->is_own(status)) {
     throw CallError(ErrorCode::failed_precondition,
                     "\"" + printable(name) +

@@ -34,7 +34,7 @@ FileStore::Upload::~Upload() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-// Leaves a part to go on with, or nothing.
+// Leaves a part that can be resumed, or nothing.
 void FileStore::Upload::end() {
   const auto lock = locked();
   const bool own = !part_.empty() && !(attempt_ && attempt_->taken);

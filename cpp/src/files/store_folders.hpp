@@ -19,7 +19,7 @@
 
 namespace framecall {
 
-/// An upload under way that can be resumed. Another upload of the same name may go on with it when it is stuck.
+/// An upload under way that can be resumed. Another upload of the same name may resume it when it is stuck.
 struct UploadAttempt {
   std::mutex mutex;  // held while bytes are written, read or published
   std::string part;  // the file in the folder of the instance

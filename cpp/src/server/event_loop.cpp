@@ -117,7 +117,7 @@ void EventLoop::begin_batch() {
   batch_due_ = true;
 }
 
-// At the top of a turn: another thread may go on with the loop meanwhile.
+// At the top of a turn: another thread may continue the loop meanwhile.
 void EventLoop::run_batch() {
   batch_due_ = false;
   if (!lead_.has_standby()) return;  // the next thread that returns from a batch runs this one

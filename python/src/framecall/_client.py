@@ -98,7 +98,7 @@ class Client(_core.Client):
         """Stores a local file in the server's root folder as `name` (None: its own) and returns its SHA-256, in hexadecimal
         digits: when it returns, the server has the file whole, on disk, and its content is what was read here.
 
-        `resume`: goes on where an earlier attempt was cut off. `replace`: what is there under the name; if not,
+        `resume`: continues where an earlier attempt was interrupted. `replace`: what is there under the name; if not,
         AlreadyExistsError. `progress(done, size)`, in bytes, is called after every piece; what it raises ends the transfer.
         """
         name = os.path.basename(os.fspath(path)) if name is None else name

@@ -95,7 +95,7 @@ void need_method(const ServerTrial& trial) {
   }
 }
 
-// A request that is none, and another one behind it. Where the id could be read the connection goes on.
+// A request that is none, and another one behind it. Where the id could be read the connection stays open.
 void bad_request(ServerTrial& trial, const std::string& header, const std::string& id,
                  std::initializer_list<int> codes) {
   Peer peer = trial.connect();
@@ -363,10 +363,10 @@ constexpr ServerCase all_rpc_cases[] = {
     {"rpc/answered-once", Level::rpc, calls, "a call, and one of an unknown method", one_reply,
      "send one reply for each request: a return is missing behind an error", answered_once},
     {"rpc/method-not-found", Level::rpc, calls, "a call of an unknown method, then another call",
-     "4: -32601; errors of a call are replies, and the connection goes on",
+     "4: -32601; errors of a call are replies, and the connection stays open",
      "look the method up before you call it; the error is {\"code\": -32601, \"message\": ...}", method_not_found},
     {"rpc/method-not-found-body", Level::rpc, calls, "a call of an unknown method with a body, then another call",
-     "4: the body is consumed and the connection goes on", "read the body before you answer, whatever the answer is",
+     "4: the body is consumed and the connection stays open", "read the body before you answer, whatever the answer is",
      not_found_with_body},
     {"rpc/method-no-string", Level::rpc, calls, "5, null and a list as the method", "4: method: a name; 6: -32600",
      "isinstance(method, str), before it is looked up", method_no_string},

@@ -119,7 +119,7 @@ class SessionPort : public std::enable_shared_from_this<SessionPort> {
   std::string peer_;
   const std::uint64_t id_;
   const std::string network_;            // that has a share, see work_origin()
-  std::shared_ptr<SessionPort> paused_;  // lives until it goes on
+  std::shared_ptr<SessionPort> paused_;  // lives until it continues
   Life life_ = Life::open;
   bool admitted_;
   bool held_ = false;         // too much unsent
